@@ -1,0 +1,238 @@
+"""Every failure a client can be told about, as one tree; the class attributes *are* the OpenAI mapping.
+
+ThriftgateError
+├── InvalidRequest            400 invalid_request_error
+│   ├── UnsupportedParameter  400 unsupported_parameter
+│   ├── ContextLengthExceeded 400 context_length_exceeded
+│   ├── ModelNotFound         404 model_not_found
+│   ├── NotFound              404 not_found
+│   ├── MethodNotAllowed      405 method_not_allowed
+│   ├── RequestTooLarge       413 request_too_large
+│   └── UnsupportedEncoding   415 unsupported_encoding
+├── Unauthenticated           401 invalid_api_key
+├── Forbidden                 403 model_not_allowed
+├── LimitExceeded             429 rate_limit_exceeded
+│   └── BudgetExceeded        429 insufficient_quota
+├── Unavailable               503 service_unavailable
+│   └── LedgerUnavailable     503 budget_unavailable
+└── UpstreamError             502 upstream_error
+    ├── UpstreamUnreachable   502 upstream_unreachable
+    ├── UpstreamRejected      400 upstream_rejected
+    ├── UpstreamAuth          502 upstream_auth
+    ├── UpstreamRateLimited   429 rate_limit_exceeded
+    ├── UpstreamOverloaded    503 upstream_overloaded
+    ├── UpstreamMalformed     502 upstream_malformed
+    ├── UpstreamCut           502 upstream_cut
+    └── UpstreamTimeout       504 upstream_timeout
+
+Anything outside the tree that reaches the border is a bug and is answered as a 500 with an id.
+`tests/test_house.py` holds this drawing against the classes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ThriftgateError(Exception):
+    """The root. `retryable` says whether the *client* may usefully send the same request again."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class InvalidRequest(ThriftgateError):
+    """The request cannot be served as written; the message names the field and the mend."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class UnsupportedParameter(InvalidRequest):
+    """A parameter that changes meaning and that the chosen model cannot honour."""
+
+    code = "unsupported_parameter"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The prompt does not fit the model's context window."""
+
+    code = "context_length_exceeded"
+
+
+class ModelNotFound(InvalidRequest):
+    """No such model here, or its provider is absent."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class NotFound(InvalidRequest):
+    """No such path or object."""
+
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists, the verb does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class RequestTooLarge(InvalidRequest):
+    """The body is over the configured limit."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class UnsupportedEncoding(InvalidRequest):
+    """The body is compressed or not JSON."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+
+class Unauthenticated(ThriftgateError):
+    """No key, or not one of ours."""
+
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class Forbidden(ThriftgateError):
+    """The key is good, the service may not use this model."""
+
+    status = 403
+    type = "invalid_request_error"
+    code = "model_not_allowed"
+
+
+class LimitExceeded(ThriftgateError):
+    """A rate or concurrency limit of the service."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    retryable = True
+
+
+class BudgetExceeded(LimitExceeded):
+    """The service's tokens or dollars of this window are spent. Retrying before the window ends cannot help."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    retryable = False
+
+
+class Unavailable(ThriftgateError):
+    """Nothing here can answer now: still loading, or no model is reachable."""
+
+    status = 503
+    type = "server_error"
+    code = "service_unavailable"
+    retryable = True
+
+
+class LedgerUnavailable(Unavailable):
+    """The budget cannot be checked, and a hard budget fails closed."""
+
+    code = "budget_unavailable"
+
+
+class UpstreamError(ThriftgateError):
+    """A provider failed. `try_again`: the same model may succeed. `try_next`: another model may.
+
+    `upstream_status` is the provider's HTTP status, None when there was none. `reached` is true when the
+    provider accepted the request and may have billed for it.
+    """
+
+    status = 502
+    type = "upstream_error"
+    code = "upstream_error"
+    retryable = True
+    try_again: ClassVar[bool] = True
+    try_next: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        upstream_status: int | None = None,
+        reached: bool = False,
+    ) -> None:
+        super().__init__(message, param=param, retry_after_s=retry_after_s)
+        self.upstream_status = upstream_status
+        self.reached = reached
+
+
+class UpstreamUnreachable(UpstreamError):
+    """Refused, reset or not resolved before the request was accepted: certainly not billed."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider understood and refused the request itself (400, 404, 413, 422)."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "upstream_rejected"
+    retryable = False
+    try_again = False
+    try_next = False
+
+
+class UpstreamAuth(UpstreamError):
+    """The provider refused *our* key (401, 403): an operator's fault, never shown as the client's 401."""
+
+    code = "upstream_auth"
+    retryable = False
+    try_again = False
+
+
+class UpstreamRateLimited(UpstreamError):
+    """429 from the provider; `retry_after_s` is its own word, kept."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class UpstreamOverloaded(UpstreamError):
+    """503, 529, or 402 (our account is empty)."""
+
+    status = 503
+    code = "upstream_overloaded"
+
+
+class UpstreamMalformed(UpstreamError):
+    """Not JSON, not the promised shape, an HTML page."""
+
+    code = "upstream_malformed"
+
+
+class UpstreamCut(UpstreamError):
+    """The answer ended without its terminal event: never a finished answer."""
+
+    code = "upstream_cut"
+
+
+class UpstreamTimeout(UpstreamError):
+    """A deadline passed: connect, first token, between tokens, or total."""
+
+    status = 504
+    code = "upstream_timeout"

@@ -1,0 +1,80 @@
+"""What happened, told once. Metrics, ledger and log listen to the same events, so their numbers agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from gateway.core.usage import Usage
+
+CacheVerdict = Literal["hit", "semantic-hit", "miss", "bypass", "refresh"]
+Outcome = Literal["ok", "client_error", "refused", "upstream_error", "client_disconnect", "internal_error"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished:
+    """Exactly one per authenticated request, in the pipeline's `finally`. Durations in seconds, money in dollars.
+
+    `model` and `provider` are catalog names, None when no model was chosen. `usage` is what was charged; for a
+    cache hit it is the original answer's and `cost_usd` is 0.
+    """
+
+    request_id: str
+    endpoint: Literal["chat", "embeddings"]
+    service: str
+    outcome: Outcome
+    status: int
+    stream: bool
+    tier: str | None
+    model: str | None
+    provider: str | None
+    cache: CacheVerdict
+    attempts: int
+    usage: Usage
+    cost_usd: Decimal
+    saved_usd: Decimal
+    saved_by: str | None
+    duration_s: float
+    first_token_s: float | None
+    error_code: str | None = None
+    reasons: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """One attempt at one model failed; the request may still succeed elsewhere."""
+
+    request_id: str
+    model: str
+    provider: str
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """A part is broken and is being worked around; told when it breaks, not at each request.
+
+    `detail` is for an operator's log: no prompts, no keys.
+    """
+
+    component: Literal["exact_cache", "semantic_cache", "embedder", "ledger", "provider", "observer"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The counterpart of `Degraded`."""
+
+    component: Literal["exact_cache", "semantic_cache", "embedder", "ledger", "provider", "observer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer went into a cache layer."""
+
+    layer: Literal["exact", "semantic"]
+    service: str
+
+
+Event = RequestFinished | AttemptFailed | Degraded | Recovered | Stored

@@ -1,0 +1,157 @@
+"""The seams between the flow and the world. Adapters implement these; `app.py` chooses them.
+
+Rules that types cannot say: `Cache` and `SemanticIndex` never raise (a broken cache is a miss, told once as
+`Degraded`); `Ledger.hold` is atomic; `Provider.chat` raises only `UpstreamError`; nothing here blocks the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.core.budget import Amount, Budget
+from gateway.core.chat import ChatRequest
+from gateway.core.chunks import Chunk
+from gateway.core.events import Event
+from gateway.core.plan import Model
+
+Vector = Sequence[float]
+
+
+class Clock(Protocol):
+    """Time, injected so that the flow can be tested without waiting."""
+
+    def monotonic_s(self) -> float: ...
+    def unix_s(self) -> float: ...
+
+
+class Observer(Protocol):
+    """Hears every event. Must return at once and never raise."""
+
+    def tell(self, event: Event, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An accepted request: its chunks, what had to be dropped, and the provider's own id for it."""
+
+    chunks: AsyncIterator[Chunk]
+    dropped: tuple[str, ...] = ()
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds. `connect_s` and `first_token_s` count from the start of an attempt, `total_s` too."""
+
+    connect_s: float = 2.0
+    first_token_s: float = 30.0
+    between_tokens_s: float = 15.0
+    total_s: float = 600.0
+
+
+class Provider(Protocol):
+    """One configured provider."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def absence(self) -> str | None:
+        """Why it can serve nothing at all (no key), or None. Constant for the life of the process."""
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What it is still starting (a model loading), or None when it can answer now."""
+
+    def chat(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None
+    ) -> AbstractAsyncContextManager[Upstream]:
+        """Entered means accepted. A request with `stream: false` also yields chunks. Leaving closes the upstream
+        connection. Raises UpstreamError, and UnsupportedParameter for what the model cannot honour."""
+
+    async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
+        """Forward an OpenAI embeddings request; returns the provider's OpenAI-shaped answer."""
+
+    async def start(self) -> None:
+        """Begin whatever runs in the background (a child process). Returns at once."""
+
+    async def stop(self) -> None: ...
+
+
+class Cache(Protocol):
+    """Whole answers by key: opaque bytes with a time to live."""
+
+    async def get(self, key: str) -> bytes | None: ...
+    async def put(self, key: str, value: bytes, ttl_s: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The nearest stored question in a scope. `similarity` is a cosine; `key` finds the answer in the `Cache`."""
+
+    key: str
+    text: str
+    similarity: float
+
+
+class SemanticIndex(Protocol):
+    """Questions by meaning. `scope` is a hash of everything but the question, and a hard filter."""
+
+    async def nearest(self, scope: str, vector: Vector, threshold: float) -> Match | None: ...
+    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> None: ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors, off the event loop."""
+
+    @property
+    def engine(self) -> str:
+        """Engine and model, for example `onnx-all-MiniLM-L6-v2`: part of the collection's name, so vectors never mix."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int:
+        """The window: longer texts are cut, so the semantic cache does not ask for them."""
+
+    def count_tokens(self, text: str) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]: ...
+
+
+class TokenCounter(Protocol):
+    """Local token counts, for answers whose provider reported none."""
+
+    async def count(self, text: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A reservation in the ledger, to be settled exactly once. `budget` None: nothing to guard, only to count."""
+
+    id: str
+    service: str
+    amount: Amount
+    budget: Budget | None
+    window: str
+
+
+class Ledger(Protocol):
+    """What each service has spent and reserved in its window."""
+
+    async def hold(self, id: str, service: str, budget: Budget | None, amount: Amount) -> Hold:
+        """Reserve atomically. The same `id` again is the same answer.
+
+        Raises BudgetExceeded (with `retry_after_s` to the window's end), or LedgerUnavailable for a budgeted
+        service when the state cannot be reached.
+        """
+
+    async def settle(self, hold: Hold, actual: Amount) -> None:
+        """Replace the reservation by what was used; a second call is a no-op. Never raises."""
+
+    async def spent(self, service: str, budget: Budget | None) -> Amount:
+        """Settled so far in the current window."""
