@@ -109,7 +109,7 @@ class Embedder(Protocol):
 
     @property
     def engine(self) -> str:
-        """Engine and model, for example `onnx-all-MiniLM-L6-v2`: part of the collection's name, so vectors never mix."""
+        """Engine and model (`onnx-all-MiniLM-L6-v2`): part of the collection's name, so vectors never mix."""
 
     @property
     def dimensions(self) -> int: ...

@@ -11,7 +11,7 @@ Source = Literal["upstream", "estimated"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """All counts in tokens, all >= 0. `input_tokens` = uncached + cache_read + cache_write (PROTOCOL: OpenAI's rule)."""
+    """Tokens, all >= 0. `input_tokens` = uncached + cache_read + cache_write (OpenAI's rule)."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -31,7 +31,7 @@ class Usage:
 
     @classmethod
     def from_openai(cls, usage: Mapping[str, Any]) -> Usage:
-        """Read an OpenAI-shaped usage object; absent, negative or non-integer counts are 0, parts never exceed the whole."""
+        """Read an OpenAI-shaped usage object. Absent, negative or non-integer counts are 0; parts never exceed the whole."""
         prompt_details = usage.get("prompt_tokens_details") or {}
         completion_details = usage.get("completion_tokens_details") or {}
         input_tokens = _count(usage.get("prompt_tokens"))

@@ -1,0 +1,11 @@
+"""The one fixture set: each area's fixtures live in `tests/fixtures/`, so a test file only names what it needs."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Tests run on the loop production runs on."""
+    return "asyncio", {"use_uvloop": True}
