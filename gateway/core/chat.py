@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.core.errors import InvalidRequest
+
 Message = dict[str, Any]
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +28,103 @@ class ChatRequest:
     stream: bool = False
     include_usage: bool = False
     max_tokens: int | None = None
+
+
+def parse_chat(body: object) -> ChatRequest:
+    """Check what the gateway itself relies on; every other field is the provider's to judge.
+
+    Raises InvalidRequest whose `param` names the field and whose message says what would be right.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body must be a JSON object with `model` and `messages`.")
+    body = {key: value for key, value in body.items() if key != "thriftgate"}
+    stream = _boolean(body, "stream")
+    return ChatRequest(
+        model=_model(body),
+        messages=_messages(body),
+        body=body,
+        stream=stream,
+        include_usage=_include_usage(body, stream),
+        max_tokens=_max_tokens(body),
+    )
+
+
+def text_of(content: object) -> str:
+    """The text of a message's content: the string itself, or its text parts joined by newlines."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(part["text"] for part in content if isinstance(part, dict) and _is_text(part))
+    return ""
+
+
+def _is_text(part: Mapping[str, Any]) -> bool:
+    return part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _model(body: Mapping[str, Any]) -> str:
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise InvalidRequest('`model` must be a non-empty string, for example "auto".', param="model")
+    return model
+
+
+def _messages(body: Mapping[str, Any]) -> tuple[Message, ...]:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise InvalidRequest("`messages` must be a non-empty list of messages.", param="messages")
+    for at, message in enumerate(messages):
+        _check_message(message, f"messages[{at}]")
+    return tuple(messages)
+
+
+def _check_message(message: object, where: str) -> None:
+    if not isinstance(message, dict):
+        raise InvalidRequest(f"`{where}` must be an object with `role` and `content`.", param=where)
+    if message.get("role") not in ROLES:
+        raise InvalidRequest(f"`{where}.role` must be one of {', '.join(ROLES)}.", param=f"{where}.role")
+    content = message.get("content")
+    if content is None:
+        if message["role"] == "assistant":
+            return
+        raise InvalidRequest(f"`{where}.content` is missing.", param=f"{where}.content")
+    if isinstance(content, str):
+        return
+    if not isinstance(content, list) or not all(
+        isinstance(part, dict) and isinstance(part.get("type"), str) for part in content
+    ):
+        raise InvalidRequest(
+            f"`{where}.content` must be a string or a list of parts, each with a `type`.", param=f"{where}.content"
+        )
+
+
+def _boolean(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"`{name}` must be true or false.", param=name)
+    return value
+
+
+def _include_usage(body: Mapping[str, Any], stream: bool) -> bool:
+    options = body.get("stream_options")
+    if options is None:
+        return False
+    if not stream:
+        raise InvalidRequest("`stream_options` is only allowed with `stream: true`.", param="stream_options")
+    if not isinstance(options, dict):
+        raise InvalidRequest("`stream_options` must be an object.", param="stream_options")
+    return _boolean(options, "include_usage")
+
+
+def _max_tokens(body: Mapping[str, Any]) -> int | None:
+    given = [name for name in ("max_tokens", "max_completion_tokens") if body.get(name) is not None]
+    if len(given) == 2:
+        raise InvalidRequest("Send either `max_tokens` or `max_completion_tokens`, not both.", param="max_tokens")
+    if not given:
+        return None
+    value = body[given[0]]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidRequest(f"`{given[0]}` must be an integer of at least 1.", param=given[0])
+    return value

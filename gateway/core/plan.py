@@ -1,12 +1,22 @@
-"""From a request and a catalog to an ordered list of attempts, with the reasons."""
+"""From a request and a catalog to an ordered list of models to try, with the reasons."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.core.pricing import Price
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, Unavailable
+from gateway.core.estimate import output_limit, prompt_likely
+from gateway.core.features import Features, features_of
+from gateway.core.options import Options
+from gateway.core.pricing import FREE, Price
 from gateway.core.profile import Profile
-from gateway.core.tiers import Tier
+from gateway.core.service import Service
+from gateway.core.tiers import Classified, Tier, classify
+from gateway.core.usage import Usage
+
+AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,5 +27,117 @@ class Model:
     provider: str
     upstream: str
     tier: Tier
-    price: Price
+    price: Price = FREE
     profile: Profile = field(default_factory=Profile)
+
+    @property
+    def pinned_name(self) -> str:
+        """The `provider/model` spelling."""
+        return f"{self.provider}/{self.upstream}"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every configured chat model, and why some of them cannot be used (provider name → reason)."""
+
+    models: tuple[Model, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def present(self) -> tuple[Model, ...]:
+        return tuple(model for model in self.models if model.provider not in self.absent)
+
+    def find(self, name: str) -> Model | None:
+        """By catalog name, or by `provider/model` in either the catalog's or the provider's spelling."""
+        for model in self.models:
+            if name in (model.name, model.pinned_name, f"{model.provider}/{model.name}"):
+                return model
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`resolved` goes into cache keys: the tier for `auto`, the model when pinned. `attempts` is never empty."""
+
+    attempts: tuple[Model, ...]
+    resolved: str
+    tier: Tier
+    pinned: bool
+    reasons: tuple[str, ...]
+
+
+def make_plan(chat: ChatRequest, options: Options, service: Service, catalog: Catalog) -> Plan:
+    """Raises ModelNotFound, Forbidden, Unavailable, or InvalidRequest when no model can take such a request."""
+    alias, _, suffix = chat.model.partition(":")
+    if alias == AUTO:
+        return _routed(chat, options, service, catalog, suffix)
+    return _pinned(chat, service, catalog)
+
+
+def _pinned(chat: ChatRequest, service: Service, catalog: Catalog) -> Plan:
+    """An explicit model is a contract: never re-tiered, never swapped."""
+    model = catalog.find(chat.model)
+    if model is None:
+        known = ", ".join([AUTO, *(model.name for model in catalog.present())])
+        raise ModelNotFound(f"There is no model `{chat.model}`. Here are: {known}.", param="model")
+    if not service.may_ask(chat.model, model.name, model.pinned_name):
+        raise Forbidden(f"Service `{service.name}` may not use model `{chat.model}`.", param="model")
+    if model.provider in catalog.absent:
+        reason = catalog.absent[model.provider]
+        raise ModelNotFound(f"Model `{chat.model}` needs provider `{model.provider}`: {reason}.", param="model")
+    return Plan((model,), f"model:{model.name}", model.tier, pinned=True, reasons=("pinned",))
+
+
+def _routed(chat: ChatRequest, options: Options, service: Service, catalog: Catalog, suffix: str) -> Plan:
+    if not service.may_ask(AUTO, chat.model):
+        raise Forbidden(f"Service `{service.name}` may not use `{chat.model}`.", param="model")
+    features = features_of(chat)
+    wanted = _wanted(features, options, suffix)
+    able = _able(chat, features, catalog)
+    ordered = sorted(able, key=lambda model: _preference(chat, model, wanted.tier))
+    reasons = wanted.reasons
+    if ordered[0].tier is not wanted.tier:
+        reasons = (*reasons, f"no {wanted.tier} model available: {ordered[0].tier} instead")
+    attempts = tuple(ordered) if options.fallback else (ordered[0],)
+    return Plan(attempts, f"tier:{wanted.tier}", wanted.tier, pinned=False, reasons=reasons)
+
+
+def _wanted(features: Features, options: Options, suffix: str) -> Classified:
+    """An explicit tier, in the model name or in a header, wins over the classifier."""
+    if suffix:
+        if suffix not in tuple(Tier):
+            raise ModelNotFound(
+                f"`auto:{suffix}` is not a tier; write auto:light, auto:medium or auto:heavy.", param="model"
+            )
+        return Classified(Tier(suffix), ("asked for",))
+    if options.tier is not None:
+        return Classified(options.tier, ("asked for",))
+    return classify(features)
+
+
+def _able(chat: ChatRequest, features: Features, catalog: Catalog) -> list[Model]:
+    """Capability gates come before price."""
+    present = catalog.present()
+    if not present:
+        why = "; ".join(f"{name}: {reason}" for name, reason in catalog.absent.items()) or "none is configured"
+        raise Unavailable(f"No model is available ({why}).")
+    able = [model for model in present if model.profile.vision or not features.images]
+    if not able:
+        raise InvalidRequest("No available model accepts images; configure one with `vision: true`.", param="messages")
+    able = [model for model in able if model.profile.tools or not features.tools]
+    if not able:
+        raise InvalidRequest("No available model accepts `tools`.", param="tools")
+    fitting = [model for model in able if _fits(chat, model)]
+    # If none seems to fit, the largest window is asked all the same: our count is an estimate, the provider's is not.
+    return fitting or [max(able, key=lambda model: model.profile.context_tokens or 0)]
+
+
+def _fits(chat: ChatRequest, model: Model) -> bool:
+    window = model.profile.context_tokens
+    return window is None or prompt_likely(chat) + (chat.max_tokens or 0) <= window
+
+
+def _preference(chat: ChatRequest, model: Model, wanted: Tier) -> tuple[int, object, str]:
+    """The wanted tier first, then upwards (quality is kept), then downwards; cheapest first within a tier."""
+    distance = model.tier.rank - wanted.rank
+    expected = Usage(prompt_likely(chat), min(output_limit(chat, model.profile), 500))
+    return (distance if distance >= 0 else 10 - distance, model.price.bound(expected), model.name)

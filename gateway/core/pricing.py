@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from gateway.core.usage import Usage
 
 NANO_PER_USD = 1_000_000_000
+WEEKDAYS = frozenset(range(5))
+"""Monday to Friday, as `datetime.weekday` counts."""
 _PER_MTOK = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens. `cache_read` and `cache_write` default to the input price."""
+class Rates:
+    """US dollars per million tokens. Cache rates that are None are the input rate."""
 
     input_usd: Decimal = Decimal(0)
     output_usd: Decimal = Decimal(0)
@@ -21,7 +24,6 @@ class Price:
     cache_write_usd: Decimal | None = None
 
     def cost(self, usage: Usage) -> Decimal:
-        """Exact dollars of one answer; never negative because counts and prices never are."""
         read = self.input_usd if self.cache_read_usd is None else self.cache_read_usd
         write = self.input_usd if self.cache_write_usd is None else self.cache_write_usd
         total = (
@@ -31,6 +33,52 @@ class Price:
             + self.output_usd * usage.output_tokens
         )
         return total / _PER_MTOK
+
+
+@dataclass(frozen=True, slots=True)
+class LongContext:
+    """Rates of the *whole* call once its input is over so many tokens (Claude Haiku 5.5: five times above 100,000)."""
+
+    over_tokens: int
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """Rates between two minutes of the UTC day, on some weekdays (DeepSeek: double at 01-04 and 06-10, Mon-Fri)."""
+
+    start_minute: int
+    end_minute: int
+    rates: Rates
+    weekdays: frozenset[int] = WEEKDAYS
+
+    def covers(self, at: datetime) -> bool:
+        return at.weekday() in self.weekdays and self.start_minute <= at.hour * 60 + at.minute < self.end_minute
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs: its base rates, dearer long contexts, dearer hours."""
+
+    rates: Rates = Rates()
+    long_contexts: tuple[LongContext, ...] = ()
+    peaks: tuple[Peak, ...] = ()
+
+    def cost(self, usage: Usage, unix_s: float) -> Decimal:
+        """Exact dollars of one answer asked at `unix_s`; never negative, because counts and rates never are."""
+        at = datetime.fromtimestamp(unix_s, UTC)
+        peak = next((peak.rates for peak in self.peaks if peak.covers(at)), None)
+        if peak is not None:
+            return peak.cost(usage)
+        return self._rates_for(usage).cost(usage)
+
+    def bound(self, usage: Usage) -> Decimal:
+        """The most `usage` can cost at any hour: what a reservation must cover."""
+        return max(rates.cost(usage) for rates in (self._rates_for(usage), *(peak.rates for peak in self.peaks)))
+
+    def _rates_for(self, usage: Usage) -> Rates:
+        over = [step for step in self.long_contexts if usage.input_tokens > step.over_tokens]
+        return max(over, key=lambda step: step.over_tokens).rates if over else self.rates
 
 
 FREE = Price()

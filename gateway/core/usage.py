@@ -31,7 +31,7 @@ class Usage:
 
     @classmethod
     def from_openai(cls, usage: Mapping[str, Any]) -> Usage:
-        """Read an OpenAI-shaped usage object. Absent, negative or non-integer counts are 0; parts never exceed the whole."""
+        """Read an OpenAI-shaped usage object: absent or impossible counts are 0, parts never exceed the whole."""
         prompt_details = usage.get("prompt_tokens_details") or {}
         completion_details = usage.get("completion_tokens_details") or {}
         input_tokens = _count(usage.get("prompt_tokens"))

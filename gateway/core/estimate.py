@@ -1,0 +1,58 @@
+"""How many tokens a request may take: a true upper bound for reservations, a likely figure for choosing a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from gateway.core.chat import ChatRequest
+from gateway.core.profile import Profile
+
+DEFAULT_OUTPUT_TOKENS = 4_096
+"""The output limit the gateway sets for a budgeted service when neither the client nor the catalog names one."""
+IMAGE_TOKENS = 4_096
+"""More than any vendor's documented maximum for one picture in high detail (about 1,600 to 3,000, 2026-11)."""
+_PER_MESSAGE_TOKENS = 16
+_PER_REQUEST_TOKENS = 64
+_CHARS_PER_TOKEN = 4
+
+
+def prompt_bound(chat: ChatRequest, profile: Profile) -> int:
+    """Tokens, never too few: a byte-level tokenizer cannot make more tokens than there are UTF-8 bytes.
+
+    JSON punctuation is counted too and stands for the template a provider wraps around each message.
+    """
+    pictures = sum(1 for _ in _pictures(chat))
+    counted = _bytes_without_pictures(chat) + len((profile.default_system or "").encode())
+    return counted + pictures * IMAGE_TOKENS + _PER_MESSAGE_TOKENS * len(chat.messages) + _PER_REQUEST_TOKENS
+
+
+def prompt_likely(chat: ChatRequest) -> int:
+    """Tokens, about: a quarter of the bytes. For choosing between models, never for money."""
+    return _bytes_without_pictures(chat) // _CHARS_PER_TOKEN + _PER_MESSAGE_TOKENS
+
+
+def output_limit(chat: ChatRequest, profile: Profile) -> int:
+    """Tokens the answer may have, all choices together: the client's limit, else the model's, else the default."""
+    asked = chat.max_tokens or profile.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+    limit = min(asked, profile.max_output_tokens or asked)
+    choices = chat.body.get("n")
+    return limit * choices if isinstance(choices, int) and choices > 1 else limit
+
+
+def _bytes_without_pictures(chat: ChatRequest) -> int:
+    inline = sum(len(url) for url in _pictures(chat))
+    asked = {key: chat.body[key] for key in ("messages", "tools", "functions", "response_format") if key in chat.body}
+    return len(orjson.dumps(asked)) - inline
+
+
+def _pictures(chat: ChatRequest) -> Iterator[str]:
+    for message in chat.messages:
+        content: Any = message.get("content")
+        if isinstance(content, list):
+            for part in content:
+                if part["type"] == "image_url":
+                    image = part.get("image_url")
+                    yield str(image.get("url", "")) if isinstance(image, dict) else str(image or "")

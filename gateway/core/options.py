@@ -1,0 +1,139 @@
+"""What a caller may say about *how* a request is served: headers `x-thriftgate-*` and the body field `thriftgate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from gateway.core.errors import InvalidRequest
+from gateway.core.tiers import Tier
+
+CacheMode = Literal["on", "off", "refresh", "read-only"]
+PREFIX = "x-thriftgate-"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`tier` overrides the classifier for `auto`; `threshold` may raise the semantic threshold, never lower it;
+    `ttl_s` and `namespace` shape what is stored; `fallback` false means the first model or an error."""
+
+    cache: CacheMode = "on"
+    ttl_s: int | None = None
+    namespace: str = ""
+    threshold: float | None = None
+    tier: Tier | None = None
+    fallback: bool = True
+
+    @property
+    def reads_cache(self) -> bool:
+        return self.cache in ("on", "read-only")
+
+    @property
+    def writes_cache(self) -> bool:
+        return self.cache in ("on", "refresh")
+
+
+DEFAULT = Options()
+
+
+def parse_options(headers: Mapping[str, str], body: object) -> Options:
+    """A header wins over the body field. Raises InvalidRequest naming the header or field and what is allowed.
+
+    `Cache-Control: no-cache` is `refresh` and `no-store` is `off`, as HTTP has it.
+    """
+    field = body.get("thriftgate") if isinstance(body, dict) else None
+    if field is None and not any(name.startswith(PREFIX) or name == "cache-control" for name in headers):
+        return DEFAULT
+    if field is not None and not isinstance(field, dict):
+        raise InvalidRequest("`thriftgate` must be an object.", param="thriftgate")
+    said = _Said(headers, field or {})
+    return Options(
+        cache=_cache_mode(said, headers),
+        ttl_s=_whole_number(*said.of("cache-ttl", "cache", "ttl")),
+        namespace=_text(*said.of("cache-namespace", "cache", "namespace")),
+        threshold=_threshold(*said.of("cache-threshold", "cache", "threshold")),
+        tier=_tier(*said.of("tier", "tier")),
+        fallback=_fallback(*said.of("no-fallback", "no_fallback")),
+    )
+
+
+class _Said:
+    """Looks a setting up in the headers, then in the body field; returns the value and the name it was found under."""
+
+    def __init__(self, headers: Mapping[str, str], field: Mapping[str, Any]) -> None:
+        self._headers = headers
+        self._field = field
+
+    def of(self, header: str, *path: str) -> tuple[object, str]:
+        name = PREFIX + header
+        if name in self._headers:
+            return self._headers[name], name
+        value: object = self._field
+        for step in path:
+            value = value.get(step) if isinstance(value, dict) else None
+        return value, ".".join(("thriftgate", *path))
+
+
+def _cache_mode(said: _Said, headers: Mapping[str, str]) -> CacheMode:
+    value, name = said.of("cache", "cache")
+    if isinstance(value, dict):
+        value, name = said.of("cache", "cache", "mode")
+    if value is None:
+        return _cache_control(headers.get("cache-control", ""))
+    for mode in get_args(CacheMode):
+        if value == mode:
+            return mode  # type: ignore[no-any-return]  # get_args returns Any; the values are the Literal's own
+    raise InvalidRequest(f"`{name}` must be one of {', '.join(get_args(CacheMode))}.", param=name)
+
+
+def _cache_control(value: str) -> CacheMode:
+    directives = {directive.strip().lower() for directive in value.split(",")}
+    if "no-store" in directives:
+        return "off"
+    return "refresh" if "no-cache" in directives else "on"
+
+
+def _whole_number(value: object, name: str) -> int | None:
+    if value is None:
+        return None
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= 31_536_000:
+        raise InvalidRequest(f"`{name}` must be whole seconds from 1 to 31536000.", param=name)
+    return int(text)
+
+
+def _text(value: object, name: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > 128:
+        raise InvalidRequest(f"`{name}` must be a string of at most 128 characters.", param=name)
+    return value
+
+
+def _threshold(value: object, name: str) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]  # anything else is refused by the except
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
+        raise InvalidRequest(f"`{name}` must be a number from 0 to 1.", param=name)
+    return number
+
+
+def _tier(value: object, name: str) -> Tier | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value in tuple(Tier):
+        return Tier(value)
+    raise InvalidRequest(f"`{name}` must be one of {', '.join(Tier)}.", param=name)
+
+
+def _fallback(value: object, name: str) -> bool:
+    if value is None or value in (False, "false"):
+        return True
+    if value in (True, "true"):
+        return False
+    raise InvalidRequest(f"`{name}` must be true or false.", param=name)

@@ -1,0 +1,25 @@
+"""A service: the authenticated caller, with what it may use and spend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.core.budget import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`models` is what the service may *ask* for: catalog names, `provider/model`, or `auto` (which may then route
+    to any model of the catalog); None allows everything. `baseline_model` is what savings are compared with; None
+    is the dearest model the request could have used. `cache_scope` isolates answers: the service's own name unless
+    several services share a group on purpose."""
+
+    name: str
+    models: frozenset[str] | None = None
+    budget: Budget | None = None
+    baseline_model: str | None = None
+    cache_scope: str = ""
+
+    def may_ask(self, *names: str) -> bool:
+        """Whether any of these spellings of one model is allowed."""
+        return self.models is None or not self.models.isdisjoint(names)
