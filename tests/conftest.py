@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+pytest_plugins = [
+    "tests.fixtures.children",
+]
+
+collect_ignore = ["extras"]  # they need a virtualenv of their own: deploy/extras/test-extras.sh
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
