@@ -18,6 +18,7 @@ ThriftgateError
 └── UpstreamError             502 upstream_error
     ├── UpstreamUnreachable   502 upstream_unreachable
     ├── UpstreamRejected      400 upstream_rejected
+    │   └── UpstreamContextLength 400 context_length_exceeded
     ├── UpstreamAuth          502 upstream_auth
     ├── UpstreamRateLimited   429 rate_limit_exceeded
     ├── UpstreamOverloaded    503 upstream_overloaded
@@ -194,6 +195,13 @@ class UpstreamRejected(UpstreamError):
     retryable = False
     try_again = False
     try_next = False
+
+
+class UpstreamContextLength(UpstreamRejected):
+    """The prompt does not fit this model's window; a model with a larger one may take it."""
+
+    code = "context_length_exceeded"
+    try_next = True
 
 
 class UpstreamAuth(UpstreamError):
