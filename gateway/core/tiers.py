@@ -4,8 +4,8 @@ Each rule that fires votes for light or for heavy with a weight. Heavy outvotes 
 costs cents and a wrong light one costs the user's trust. When nothing fires the answer is medium: no signal is not a
 light signal (elsewhere, chemistry, proofs and legal questions were scored "simple": litellm #39226).
 
-Measured on 211 hand-labelled prompts, untrained keyword and length rules reach .62 accuracy
-(ROUTING study, 2026-11-23). These weights are a first guess and are not trained; a trained classifier takes their place behind `classify`.
+Measured on 211 hand-labelled prompts, untrained keyword and length rules reach .62 accuracy (ROUTING study, 2026-11).
+These weights are a first guess and are not trained; a trained classifier takes their place behind `classify`.
 """
 
 from __future__ import annotations

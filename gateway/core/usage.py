@@ -29,6 +29,16 @@ class Usage:
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            "estimated" if "estimated" in (self.source, other.source) else "upstream",
+        )
+
     @classmethod
     def from_openai(cls, usage: Mapping[str, Any]) -> Usage:
         """Read an OpenAI-shaped usage object: absent or impossible counts are 0, parts never exceed the whole."""

@@ -1,0 +1,51 @@
+"""What an operator must read: failures and degradations, one JSON object a line. No prompts, no keys, no answers."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+
+from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, RequestFinished
+
+_SERVER_ERROR = 500
+
+
+class OperatorLog:
+    """Implements `ports.Observer`. Writes to the logger `thriftgate`; a healthy request writes nothing."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger("thriftgate")
+
+    def tell(self, event: Event) -> None:
+        match event:
+            case Degraded():
+                self._write(logging.WARNING, "degraded", component=event.component, detail=event.detail)
+            case Recovered():
+                self._write(logging.INFO, "recovered", component=event.component)
+            case AttemptFailed():
+                self._write(
+                    logging.WARNING,
+                    "attempt failed",
+                    request_id=event.request_id,
+                    provider=event.provider,
+                    model=event.model,
+                    code=event.error_code,
+                )
+            case Overshoot():
+                self._write(logging.ERROR, "budget overshoot", service=event.service, tokens=event.tokens)
+            case RequestFinished() if event.status >= _SERVER_ERROR:
+                self._write(
+                    logging.ERROR,
+                    "request failed",
+                    request_id=event.request_id,
+                    service=event.service,
+                    status=event.status,
+                    code=event.error_code,
+                )
+            case _:
+                pass
+
+    def _write(self, level: int, message: str, **fields: Any) -> None:
+        self._logger.log(level, "%s", orjson.dumps({"event": message, **fields}).decode())

@@ -1,0 +1,95 @@
+"""One request on its way through the gateway, and the trail it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import InvalidRequest, ThriftgateError, UpstreamError
+from gateway.core.events import CacheVerdict, Outcome, RequestFinished
+from gateway.core.options import Options
+from gateway.core.plan import Model, Plan
+from gateway.core.savings import Saving, saving
+from gateway.core.service import Service
+from gateway.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A parsed and authenticated request. `started_s` is monotonic, `asked_at_s` is Unix time (prices depend on it)."""
+
+    id: str
+    service: Service
+    chat: ChatRequest
+    options: Options
+    started_s: float
+    asked_at_s: float
+
+
+@dataclass(slots=True)
+class Trail:
+    """What has happened to a call so far. The walk writes it, the answer's headers and the one event read it.
+
+    `usage` and `cost_usd` are all that was charged, failed attempts included; `answered` is the answer's own usage,
+    which savings are computed from. `mechanism` is what could have saved something, None for a pinned model's answer.
+    """
+
+    call: Call
+    plan: Plan | None = None
+    cache: CacheVerdict = "miss"
+    similarity: float | None = None
+    model: Model | None = None
+    attempts: int = 0
+    dropped: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: Decimal = Decimal(0)
+    answered: Usage = field(default_factory=Usage)
+    mechanism: str | None = None
+    baselines: tuple[Model, ...] = ()
+    first_chunk_s: float | None = None
+    outcome: Outcome = "ok"
+    error: ThriftgateError | None = None
+
+    def charged(self, usage: Usage, cost_usd: Decimal) -> None:
+        self.usage += usage
+        self.cost_usd += cost_usd
+
+    def saving(self) -> Saving:
+        return saving(self.answered, self.cost_usd, self.baselines, self.mechanism, self.call.asked_at_s)
+
+    def failed(self, error: ThriftgateError) -> None:
+        self.error = error
+        self.outcome = _outcome_of(error)
+
+    def finished(self, now_s: float) -> RequestFinished:
+        """The wide event; `now_s` is monotonic."""
+        tier = self.plan.tier if self.plan else None
+        saved = self.saving()
+        return RequestFinished(
+            request_id=self.call.id,
+            endpoint="chat",
+            service=self.call.service.name,
+            outcome=self.outcome,
+            status=self.error.status if self.error else 200,
+            stream=self.call.chat.stream,
+            tier=tier,
+            model=self.model.name if self.model else None,
+            provider=self.model.provider if self.model else None,
+            cache=self.cache,
+            attempts=self.attempts,
+            usage=self.usage,
+            cost_usd=self.cost_usd,
+            saved_usd=saved.usd,
+            saved_by=saved.by,
+            duration_s=now_s - self.call.started_s,
+            first_token_s=self.first_chunk_s,
+            error_code=(self.error.code or self.error.type) if self.error else None,
+            reasons=self.plan.reasons if self.plan else (),
+        )
+
+
+def _outcome_of(error: ThriftgateError) -> Outcome:
+    if isinstance(error, UpstreamError):
+        return "upstream_error"
+    return "client_error" if isinstance(error, InvalidRequest) else "refused"

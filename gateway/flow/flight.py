@@ -1,0 +1,122 @@
+"""One attempt at one model, from the reservation to the settlement.
+
+Theory of operation. A flight holds three things at once: a reservation in the ledger, an open upstream, and the answer
+so far. `take_off` succeeds when the first chunk with substance is there: until then nothing was said to the client and
+another model may be tried; a bare role chunk is no commitment (Anthropic sends one and may still be overloaded).
+`land` ends all three exactly once, whatever happened: it closes the upstream, then charges. A whole answer lands as
+soon as its last chunk has been taken and before the client has seen the end, so an answer that a client has whole is
+always in the ledger. A cut one is charged for what upstream had produced, a failed one for the prompt if upstream
+had accepted it, a refused one for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from gateway.core.budget import Amount
+from gateway.core.chunks import Assembler, Chunk
+from gateway.core.errors import UpstreamError, UpstreamMalformed
+from gateway.core.estimate import prompt_likely
+from gateway.core.plan import Model
+from gateway.core.pricing import to_nano
+from gateway.core.usage import Usage
+from gateway.flow.call import Trail
+from gateway.ports import Hold, Ledger, Provider, TokenCounter
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every flight needs and none owns."""
+
+    ledger: Ledger
+    counter: TokenCounter
+
+
+class Flight:
+    """See the theory of operation above. Single use, one owner."""
+
+    def __init__(self, ground: Ground, trail: Trail, model: Model, hold: Hold) -> None:
+        self.model = model
+        self.answer = Assembler()
+        self.dropped: tuple[str, ...] = ()
+        self._ground = ground
+        self._trail = trail
+        self._hold = hold
+        self._upstream = AsyncExitStack()
+        self._chunks: AsyncIterator[Chunk] | None = None
+        self._first: list[Chunk] = []
+        self._billable = True
+        self._landed = False
+
+    async def take_off(self, provider: Provider, max_output_tokens: int | None) -> None:
+        """Raises UpstreamError, or UnsupportedParameter; the flight must then still `land`."""
+        try:
+            upstream = await self._upstream.enter_async_context(
+                provider.chat(self._trail.call.chat, self.model, max_output_tokens)
+            )
+            self.dropped = upstream.dropped
+            self._chunks = upstream.chunks
+            await self._wait_for_substance()
+        except UpstreamError as error:
+            self._billable = error.reached
+            raise
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """The answer as it comes; at its natural end the flight has landed."""
+        assert self._chunks is not None
+        for chunk in self._first:
+            yield chunk
+        async for chunk in self._chunks:
+            yield self._taken(chunk)
+        await self.land()
+
+    async def land(self) -> None:
+        """Close and charge, once."""
+        if self._landed:
+            return
+        self._landed = True
+        try:
+            await self._upstream.aclose()
+        finally:
+            usage = await self._used()
+            cost_usd = self.model.price.cost(usage, self._trail.call.asked_at_s)
+            self._trail.charged(usage, cost_usd)
+            if self._first:
+                self._trail.answered = usage
+            await self._ground.ledger.settle(self._hold, Amount(usage.total_tokens, to_nano(cost_usd)))
+
+    async def _wait_for_substance(self) -> None:
+        assert self._chunks is not None
+        async for chunk in self._chunks:
+            self._first.append(self._taken(chunk))
+            if has_substance(chunk):
+                return
+        if not self._first:
+            raise UpstreamMalformed(f"{self.model.provider} sent an empty answer.", reached=True)
+
+    def _taken(self, chunk: Chunk) -> Chunk:
+        if not chunk.get("created"):
+            chunk["created"] = int(self._trail.call.asked_at_s)
+        self.answer.add(chunk)
+        return chunk
+
+    async def _used(self) -> Usage:
+        """Upstream's own word where it gave one, else what was seen, counted here and marked as an estimate."""
+        reported = self.answer.usage
+        if reported is not None:
+            return Usage.from_openai(reported)
+        if not self._billable:
+            return Usage()
+        produced = await self._ground.counter.count(self.answer.text())
+        return Usage(prompt_likely(self._trail.call.chat), produced, source="estimated")
+
+
+def has_substance(chunk: Chunk) -> bool:
+    """Whether a chunk says anything beyond who is speaking."""
+    for choice in chunk.get("choices") or ():
+        delta = choice.get("delta") or {}
+        if choice.get("finish_reason") or any(value for key, value in delta.items() if key != "role"):
+            return True
+    return False

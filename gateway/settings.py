@@ -1,0 +1,292 @@
+"""config/*.yaml as typed settings. Every error names file, line, key and the mend.
+
+Pydantic stays at this border: the rest of the gateway gets plain values and the domain's own dataclasses. Each setting
+is explained, with unit and default, in config/README.md; a test keeps the two together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from gateway.core.budget import WindowKind
+from gateway.core.tiers import Tier
+from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Usd = Annotated[Decimal, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value), Field(ge=0)]
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values are never changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Server(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(4000, ge=0, le=65_535)
+    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1_024)
+    drain_s: float = Field(20.0, ge=0)
+    admin_key: str | None = None
+    public_metrics: bool = False
+
+
+class State(Section):
+    redis_url: str = "embedded"
+
+
+class Vectors(Section):
+    qdrant_url: str = "embedded"
+    qdrant_api_key: str | None = None
+    max_points: int = Field(100_000, ge=1)
+
+
+class EmbedderSettings(Section):
+    engine: Literal["onnx", "sentence-transformers", "none"] = "onnx"
+    model: str = "all-MiniLM-L6-v2"
+    allow_download: bool = False
+
+
+class Provider(Section):
+    kind: Literal["llamacpp", "deepseek", "anthropic", "openai"]
+    base_url: str | None = None
+    api_key: str | None = None
+    model: str | None = None
+    launcher: Literal["xllamacpp", "llama-cpp-python"] = "xllamacpp"
+    context_tokens: int = Field(2_048, ge=256)
+    parallel: int = Field(4, ge=1)
+    threads: int = Field(1, ge=1)
+    max_concurrency: int | None = Field(None, ge=1)
+
+
+class RatesUsd(Section):
+    """US dollars per million tokens."""
+
+    input: Usd
+    output: Usd
+    cache_read: Usd | None = None
+    cache_write: Usd | None = None
+
+
+class ModelSettings(Section):
+    provider: Name
+    tier: Tier | None = None
+    mode: Literal["chat", "embedding"] = "chat"
+    upstream: str | None = None
+    price: Literal["free"] | RatesUsd | None = None
+    context_tokens: int | None = Field(None, ge=1)
+    max_output_tokens: int | None = Field(None, ge=1)
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    sampling: bool = True
+    vision: bool = False
+    tools: bool = True
+    forced_tools: bool = True
+    prefill: bool = True
+    json_schema: Literal["native", "emulated"] = "native"
+    reasoning: Literal["none", "effort", "adaptive", "budget"] = "none"
+    default_system: str | None = None
+
+
+class ExactCache(Section):
+    enabled: bool = True
+    ttl_s: int = Field(3_600, ge=1)
+    memory_bytes: int = Field(16 * 1024 * 1024, ge=0)
+
+
+class SemanticCache(Section):
+    enabled: bool = True
+    threshold: float = Field(0.95, ge=0.95, le=1.0)
+    ttl_s: int = Field(3_600, ge=1)
+    deadline_ms: float = Field(250.0, gt=0)
+
+
+class CacheSettings(Section):
+    exact: ExactCache = ExactCache()
+    semantic: SemanticCache = SemanticCache()
+
+
+class BudgetSettings(Section):
+    tokens: int | None = Field(None, ge=1)
+    usd: Usd | None = None
+    window: WindowKind = "month"
+
+
+class ServiceSettings(Section):
+    name: Name
+    key: str | None = Field(None, min_length=1)
+    key_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    budget: BudgetSettings | None = None
+    models: list[str] | None = None
+    baseline_model: str | None = None
+    cache_group: Name | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the key, the only form in which it is kept. `load` has made sure that there is one."""
+        return self.key_sha256 or hashlib.sha256((self.key or "").encode()).hexdigest()
+
+
+class Timeouts(Section):
+    connect_s: float = Field(2.0, gt=0)
+    first_token_s: float = Field(30.0, gt=0)
+    between_tokens_s: float = Field(15.0, gt=0)
+    total_s: float = Field(600.0, gt=0)
+
+
+class Upstream(Section):
+    client: Literal["pyreqwest", "httpx"] = "pyreqwest"
+    attempts_per_model: int = Field(2, ge=1, le=5)
+
+
+class Settings(Section):
+    server: Server = Server()
+    data_dir: Path = Path(".thriftgate")
+    state: State = State()
+    vectors: Vectors = Vectors()
+    embedder: EmbedderSettings = EmbedderSettings()
+    providers: dict[Name, Provider] = Field(min_length=1)
+    models: dict[str, ModelSettings] = Field(min_length=1)
+    cache: CacheSettings = CacheSettings()
+    services: list[ServiceSettings] = []
+    timeouts: Timeouts = Timeouts()
+    upstream: Upstream = Upstream()
+
+
+class Loaded:
+    """Settings, and where each of them was written."""
+
+    def __init__(self, settings: Settings, source: Source) -> None:
+        self.settings = settings
+        self.source = source
+
+    def absence(self, provider: str) -> str | None:
+        """Why a provider cannot be used: its key's variable is not set. None when nothing is missing."""
+        variable = self.source.unset.get(("providers", provider, "api_key"))
+        return f"{variable} is not set" if variable else None
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ, **overrides: Any) -> Loaded:
+    """Read, check and freeze. `overrides` (host, port, data_dir) come from the command line and win.
+
+    Raises ConfigError with every problem found.
+    """
+    source = read(path, environ)
+    document = _overridden(source.document, environ, overrides)
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(*(_problem(source, dict(found)) for found in error.errors())) from None
+    problems = list(_contradictions(settings, source))
+    if problems:
+        raise ConfigError(*problems)
+    return Loaded(settings, source)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _overridden(
+    document: Mapping[str, Any], environ: Mapping[str, str], overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    server = dict(document.get("server") or {})
+    server.update({key: overrides[key] for key in ("host", "port") if overrides.get(key) is not None})
+    data_dir = overrides.get("data_dir") or environ.get("THRIFTGATE_DATA_DIR") or document.get("data_dir")
+    return {**document, "server": server, **({"data_dir": data_dir} if data_dir else {})}
+
+
+def _problem(source: Source, found: Mapping[str, Any]) -> Problem:
+    path: KeyPath = tuple(found["loc"])
+    key = ".".join(map(str, path))
+    mends = {
+        "extra_forbidden": "remove it or check its spelling; config/README.md lists every setting",
+        "missing": f"add `{path[-1] if path else ''}`",
+    }
+    message = "is not a setting" if found["type"] == "extra_forbidden" else str(found["msg"])
+    return Problem(source.where(path), f"`{key}`: {message}", mends.get(str(found["type"]), "see config/README.md"))
+
+
+def _contradictions(settings: Settings, source: Source) -> Iterator[Problem]:
+    """What no single field can know."""
+    yield from _model_problems(settings, source)
+    yield from _service_problems(settings, source)
+    for name, provider in settings.providers.items():
+        if provider.kind == "llamacpp" and provider.base_url is None and provider.model is None:
+            where = source.where(("providers", name))
+            yield Problem(where, f"`providers.{name}` has neither `model` nor `base_url`", "add `model: smollm2-135m`")
+        if provider.kind != "llamacpp" and "api_key" not in source.document["providers"][name]:
+            mend = f"add `api_key: os.environ/{provider.kind.upper()}_API_KEY`"
+            yield Problem(source.where(("providers", name)), f"`providers.{name}` has no `api_key`", mend)
+    if not settings.services and not is_loopback(settings.server.host):
+        yield Problem(
+            source.where(("server", "host")),
+            f"`server.host` is {settings.server.host}, reachable by others, and no service has a key",
+            "configure `services:` with keys, or bind to 127.0.0.1",
+        )
+
+
+def _model_problems(settings: Settings, source: Source) -> Iterator[Problem]:
+    for name, model in settings.models.items():
+        if model.provider not in settings.providers:
+            known = ", ".join(settings.providers)
+            where = source.where(("models", name, "provider"))
+            yield Problem(
+                where, f"`models.{name}.provider`: there is no provider `{model.provider}`", f"use one of {known}"
+            )
+        if model.mode == "chat" and model.tier is None:
+            yield Problem(
+                source.where(("models", name)), f"`models.{name}` has no `tier`", "add light, medium or heavy"
+            )
+        if name.partition(":")[0] == "auto":
+            yield Problem(source.where(("models", name)), f"`{name}` is the router's own name", "rename the model")
+
+
+def _service_problems(settings: Settings, source: Source) -> Iterator[Problem]:
+    names: set[str] = set()
+    digests: set[str] = set()
+    for at, service in enumerate(settings.services):
+        where = source.where(("services", at))
+        variable = source.unset.get(("services", at, "key"))
+        if variable:
+            yield Problem(where, f"service `{service.name}`: {variable} is not set", f"set {variable} to the key")
+        elif (service.key is None) == (service.key_sha256 is None):
+            yield Problem(where, f"service `{service.name}` needs `key` or `key_sha256`, one of them", "add one")
+        elif service.digest in digests:
+            yield Problem(where, f"service `{service.name}` has another service's key", "give each its own")
+        else:
+            digests.add(service.digest)
+        if service.name in names:
+            yield Problem(where, f"service `{service.name}` is configured twice", "rename one")
+        names.add(service.name)
+        budget = service.budget
+        if budget is not None and budget.tokens is None and budget.usd is None:
+            yield Problem(where, f"service `{service.name}`: `budget` limits nothing", "add `tokens`, `usd` or both")
+        unknown = [name for name in service.models or [] if not _is_askable(name, settings)]
+        if unknown:
+            yield Problem(where, f"service `{service.name}`: no model {', '.join(unknown)}", "use names from `models:`")
+        if service.baseline_model is not None and service.baseline_model not in settings.models:
+            yield Problem(
+                where, f"service `{service.name}`: no `baseline_model` {service.baseline_model}", "see `models:`"
+            )
+
+
+def _is_askable(name: str, settings: Settings) -> bool:
+    if name.partition(":")[0] == "auto" or name in settings.models:
+        return True
+    provider, _, upstream = name.partition("/")
+    return any(
+        model.provider == provider and upstream in (key, model.upstream) for key, model in settings.models.items()
+    )
