@@ -42,6 +42,19 @@ async def end_stale(pid_file: Path, grace_s: float = 5.0) -> int | None:
     return pid if ours else None
 
 
+async def end_all_stale(folder: Path, grace_s: float = 5.0) -> list[int]:
+    """`end_stale` for every pid file of a folder: also for children that today's configuration does not name.
+
+    Only for the owner of the folder (`DataDir`), before it starts its own. Raises StaleChildAlive.
+    """
+    ended = [await end_stale(pid_file, grace_s) for pid_file in _pid_files(folder)]
+    return [pid for pid in ended if pid is not None]
+
+
+def _pid_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.pid"))
+
+
 async def _end(pid: int, handle: int | None, expected: str, grace_s: float) -> None:
     for end in (signal.SIGTERM, signal.SIGKILL):
         _send(pid, handle, end)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.child_exec import identity
-from gateway.adapters.stale_child import end_stale
+from gateway.adapters.stale_child import end_all_stale, end_stale
 
 SLEEPER = "import sys; print('up', flush=True); sys.stdin.read()"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
@@ -59,6 +59,12 @@ async def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, deaf: su
     pid_file.write_text(f"{deaf.pid} {identity(deaf.pid)}\n")
     assert await end_stale(pid_file, grace_s=0.05) == deaf.pid
     assert deaf.wait() == -9
+
+
+async def test_every_pid_file_of_a_folder_is_looked_at(tmp_path: Path, bystander: subprocess.Popen[bytes]) -> None:
+    (tmp_path / "a.pid").write_text("nonsense\n")
+    (tmp_path / "a-model-of-last-week.pid").write_text(f"{bystander.pid} {identity(bystander.pid)}\n")
+    assert await end_all_stale(tmp_path) == [bystander.pid]
 
 
 @pytest.mark.parametrize("text", ["", "not a pid\n", "4194305 x:1\n"])
