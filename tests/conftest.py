@@ -6,6 +6,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.children",
+    "tests.fixtures.loopback",
 ]
 
 collect_ignore = ["extras"]  # they need a virtualenv of their own: deploy/extras/test-extras.sh
