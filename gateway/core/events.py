@@ -77,4 +77,16 @@ class Stored:
     service: str
 
 
-Event = RequestFinished | AttemptFailed | Degraded | Recovered | Stored
+@dataclass(frozen=True, slots=True)
+class Overshoot:
+    """A request cost more than it reserved and pushed its service over a limit, by this much: 0 for a kind within it.
+
+    Never told while a reservation is a true upper bound; alert on it.
+    """
+
+    service: str
+    tokens: int
+    nano_usd: int
+
+
+Event = RequestFinished | AttemptFailed | Degraded | Recovered | Stored | Overshoot
