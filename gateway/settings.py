@@ -115,8 +115,9 @@ class CacheSettings(Section):
 
 
 class BudgetSettings(Section):
-    tokens: int | None = Field(None, ge=1)
-    usd: Usd | None = None
+    # The ledger's arithmetic is exact to 2**53, of tokens and of nano-dollars alike.
+    tokens: int | None = Field(None, ge=1, le=2**53)
+    usd: Usd | None = Field(None, le=Decimal(9_007_199))
     window: WindowKind = "month"
 
 

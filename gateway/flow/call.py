@@ -60,7 +60,7 @@ class Trail:
 
     def failed(self, error: ThriftgateError) -> None:
         self.error = error
-        self.outcome = _outcome_of(error)
+        self.outcome = outcome_of(error)
 
     def finished(self, now_s: float) -> RequestFinished:
         """The wide event; `now_s` is monotonic."""
@@ -89,7 +89,8 @@ class Trail:
         )
 
 
-def _outcome_of(error: ThriftgateError) -> Outcome:
+def outcome_of(error: ThriftgateError) -> Outcome:
+    """Whose doing a failure was, as the event tells it."""
     if isinstance(error, UpstreamError):
         return "upstream_error"
     return "client_error" if isinstance(error, InvalidRequest) else "refused"

@@ -35,6 +35,14 @@ class CacheRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Semantic:
+    """The two parts of the semantic layer, both started."""
+
+    embedder: Embedder
+    index: SemanticIndex
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The question as the semantic layer sees it: scope, text, and a vector that may still be on its way."""
 
@@ -75,24 +83,19 @@ class Found:
 
 
 class Lookup:
-    """Both cache layers, in their order. `embedder` may be None: exact only."""
+    """Both cache layers, in their order. `cache` None: no cache at all."""
 
-    def __init__(
-        self,
-        cache: Cache | None,
-        index: SemanticIndex | None,
-        embedder: Embedder | None,
-        rules: CacheRules,
-        observer: Observer,
-        tasks: Tasks,
-    ) -> None:
+    def __init__(self, cache: Cache | None, rules: CacheRules, observer: Observer, tasks: Tasks) -> None:
         self._cache = cache
-        self._index = index
-        self._embedder = embedder
         self._rules = rules
         self._observer = observer
         self._tasks = tasks
+        self._semantic: Semantic | None = None
         self._embedder_down = False
+
+    def attach(self, semantic: Semantic) -> None:
+        """The semantic layer joins when its model is loaded; until then answers are found by their exact key only."""
+        self._semantic = semantic
 
     async def find(self, call: Call, plan: Plan) -> Found:
         """Never raises for a broken cache."""
@@ -120,12 +123,10 @@ class Lookup:
         assert self._cache is not None
         await self._cache.put(found.key, entry.to_bytes(), ttl_s or self._rules.exact_ttl_s)
         self._observer.tell(Stored("exact", service))
-        if found.asked is None or self._index is None:
-            return
-        vector = await self._vector(found.asked)
-        if vector is not None:
+        vector = await self._vector(found.asked) if found.asked else None
+        if found.asked and vector and self._semantic:
             semantic_ttl_s = ttl_s or self._rules.semantic_ttl_s
-            await self._index.add(found.asked.scope, vector, found.key, found.asked.text, semantic_ttl_s)
+            await self._semantic.index.add(found.asked.scope, vector, found.key, found.asked.text, semantic_ttl_s)
             self._observer.tell(Stored("semantic", service))
 
     async def _entry(self, key: str) -> Entry | None:
@@ -136,20 +137,20 @@ class Lookup:
     def _ask(self, call: Call, scope: str, plan: Plan) -> Asked | None:
         """Start embedding the question, if there is one to compare by meaning."""
         text = question(call.chat)
-        embedder = self._embedder
-        if embedder is None or self._index is None or text is None or not _fits(embedder, text):
+        if self._semantic is None or text is None or not _fits(self._semantic.embedder, text):
             return None
+        embedder = self._semantic.embedder
         semantic = semantic_scope(call.chat, scope, plan.resolved, embedder.engine)
         return Asked(semantic, text, self._tasks.start(_embed(embedder, text)))
 
     async def _by_meaning(self, call: Call, key: str, asked: Asked | None) -> Found:
-        if asked is None or self._index is None:
+        if asked is None or self._semantic is None:
             return Found("miss", key)
         threshold = max(self._rules.threshold, call.options.threshold or 0.0)
         try:
             async with asyncio.timeout(self._rules.deadline_s):
                 vector = await self._vector(asked)
-                match = vector and await self._index.nearest(asked.scope, vector, threshold)
+                match = vector and await self._semantic.index.nearest(asked.scope, vector, threshold)
         except TimeoutError:
             return Found("miss", key, asked=asked)
         if not match or not verify(asked.text, match.text).ok:

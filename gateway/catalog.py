@@ -1,0 +1,118 @@
+"""From settings to the domain: the models with their prices, the services with their budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gateway.core.budget import Budget
+from gateway.core.plan import Catalog, Model
+from gateway.core.pricing import FREE, Price, Rates, to_nano
+from gateway.core.profile import Profile
+from gateway.core.service import Service
+from gateway.core.tiers import Tier
+from gateway.settings import BudgetSettings, Loaded, ModelSettings, Provider, RatesUsd, ServiceSettings
+from gateway.yaml_source import ConfigError, Problem
+
+PriceBook = Callable[[str, str], Price | None]
+"""Provider kind and upstream model name → list price, or None."""
+
+EMBEDDED = "embedded"
+"""The provider name of the gateway's own embedder."""
+
+ANONYMOUS = Service("default", cache_scope="default")
+"""Who everyone is while no services are configured (loopback only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogs:
+    """What can be asked for, by endpoint. `absent` is the same in both."""
+
+    chat: Catalog
+    embeddings: Catalog
+
+
+def build_catalogs(loaded: Loaded, price_of: PriceBook) -> Catalogs:
+    """Raises ConfigError for a model without a price: unpriced models cost $0 elsewhere, and no budget ever fires."""
+    settings = loaded.settings
+    problems: list[Problem] = []
+    chat: list[Model] = []
+    embeddings = list(_own_embedder(loaded))
+    for name, model in settings.models.items():
+        price = _price(model, settings.providers[model.provider], name, price_of)
+        if price is None:
+            problems.append(_unpriced(loaded, name, model))
+            continue
+        row = _model(name, model, settings.providers[model.provider], price)
+        (chat if model.mode == "chat" else embeddings).append(row)
+    if problems:
+        raise ConfigError(*problems)
+    absent = {name: reason for name in settings.providers if (reason := loaded.absence(name))}
+    return Catalogs(Catalog(tuple(chat), absent), Catalog(tuple(embeddings), absent))
+
+
+def build_services(loaded: Loaded) -> dict[str, Service]:
+    """Services by the SHA-256 of their key; empty when none are configured."""
+    return {service.digest: _service(service) for service in loaded.settings.services}
+
+
+def _own_embedder(loaded: Loaded) -> Iterator[Model]:
+    embedder = loaded.settings.embedder
+    if embedder.engine != "none":
+        yield Model(embedder.model, EMBEDDED, embedder.model, Tier.LIGHT)
+
+
+def _model(name: str, model: ModelSettings, provider: Provider, price: Price) -> Model:
+    upstream = model.upstream or (provider.model if provider.kind == "llamacpp" else None) or name
+    window = model.context_tokens
+    if window is None and provider.kind == "llamacpp" and provider.base_url is None:
+        window = provider.context_tokens  # of our own child, whose slots we have sized ourselves
+    profile = Profile(
+        context_tokens=window,
+        max_output_tokens=model.max_output_tokens,
+        limit_field=model.limit_field,
+        sampling=model.sampling,
+        vision=model.vision,
+        tools=model.tools,
+        forced_tools=model.forced_tools,
+        prefill=model.prefill,
+        json_schema=model.json_schema,
+        reasoning=model.reasoning,
+        default_system=model.default_system,
+    )
+    return Model(name, model.provider, upstream, model.tier or Tier.LIGHT, price, profile)
+
+
+def _price(model: ModelSettings, provider: Provider, name: str, price_of: PriceBook) -> Price | None:
+    if model.price == "free":
+        return FREE
+    if isinstance(model.price, RatesUsd):
+        rates = model.price
+        return Price(Rates(rates.input, rates.output, rates.cache_read, rates.cache_write))
+    return price_of(provider.kind, model.upstream or name)
+
+
+def _unpriced(loaded: Loaded, name: str, model: ModelSettings) -> Problem:
+    return Problem(
+        loaded.source.where(("models", name)),
+        f"`models.{name}` has no price, and genai-prices does not know it for provider `{model.provider}`",
+        "add `price: {input: …, output: …}` in US dollars per million tokens, or `price: free`",
+    )
+
+
+def _service(service: ServiceSettings) -> Service:
+    return Service(
+        name=service.name,
+        models=None if service.models is None else frozenset(service.models),
+        budget=_budget(service.budget),
+        baseline_model=service.baseline_model,
+        cache_scope=f"group:{service.cache_group}" if service.cache_group else f"service:{service.name}",
+    )
+
+
+def _budget(budget: BudgetSettings | None) -> Budget | None:
+    if budget is None:
+        return None
+    usd: Decimal | None = budget.usd
+    return Budget(budget.window, budget.tokens, None if usd is None else to_nano(usd))

@@ -1,0 +1,160 @@
+"""Embeddings: from the gateway's own embedder, or forwarded to the provider of the named model. Never cached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from gateway.core.budget import Amount
+from gateway.core.embeddings import EmbeddingsRequest, embeddings_answer
+from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, ThriftgateError, Unavailable, UpstreamError
+from gateway.core.events import RequestFinished
+from gateway.core.plan import Catalog, Model
+from gateway.core.pricing import to_nano
+from gateway.core.service import Service
+from gateway.core.usage import Usage
+from gateway.flow.call import outcome_of
+from gateway.flow.tasks import shielded
+from gateway.ports import Clock, Embedder, Ledger, Observer, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsCall:
+    """A parsed and authenticated request. `started_s` is monotonic, `asked_at_s` Unix time."""
+
+    id: str
+    service: Service
+    request: EmbeddingsRequest
+    started_s: float
+    asked_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The answer in OpenAI's shape, and what it took."""
+
+    body: dict[str, Any]
+    model: Model
+    cost_usd: Decimal
+
+
+class Embeddings:
+    """`catalog` holds the embedding models; the one whose provider is `embedded` is the gateway's own."""
+
+    OWN = "embedded"
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        providers: Mapping[str, Provider],
+        ledger: Ledger,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
+        self._catalog = catalog
+        self._providers = providers
+        self._ledger = ledger
+        self._observer = observer
+        self._clock = clock
+        self._embedder: Embedder | None = None
+
+    def attach(self, embedder: Embedder) -> None:
+        """The own embedder, once its model is loaded."""
+        self._embedder = embedder
+
+    async def serve(self, call: EmbeddingsCall) -> Embedded:
+        """Raises the errors of `core.errors`. Tells exactly one RequestFinished."""
+        model: Model | None = None
+        usage, cost_usd, failure = Usage(), Decimal(0), None
+        try:
+            model = self._model(call)
+            body = await self._held(call, model)
+            usage = Usage.from_openai(body["usage"])
+            cost_usd = model.price.cost(usage, call.asked_at_s)
+            return Embedded(body, model, cost_usd)
+        except ThriftgateError as error:
+            failure = error
+            raise
+        finally:
+            self._observer.tell(self._finished(call, model, usage, cost_usd, failure))
+
+    async def _held(self, call: EmbeddingsCall, model: Model) -> dict[str, Any]:
+        """Reserve, embed, settle."""
+        bound = Usage(len(orjson.dumps(call.request.body)))
+        amount = Amount(bound.total_tokens, to_nano(model.price.bound(bound)))
+        hold = await self._ledger.hold(call.id, call.service.name, call.service.budget, amount)
+        used = Usage()
+        try:
+            body = await self._embed(call.request, model)
+            used = Usage.from_openai(body["usage"])
+            return body
+        except UpstreamError as error:
+            used = bound if error.reached else Usage()
+            raise
+        finally:
+            cost_usd = model.price.cost(used, call.asked_at_s)
+            await shielded(self._ledger.settle(hold, Amount(used.total_tokens, to_nano(cost_usd))))
+
+    async def _embed(self, request: EmbeddingsRequest, model: Model) -> dict[str, Any]:
+        if model.provider != self.OWN:
+            return await self._providers[model.provider].embed(request.body, model)
+        embedder = self._embedder
+        if embedder is None:
+            raise Unavailable("The embedder is still loading.", retry_after_s=1.0)
+        texts = [item for item in request.inputs if isinstance(item, str)]
+        if len(texts) != len(request.inputs):
+            raise InvalidRequest(f"`input` must be text for `{model.name}`: tokens are another model's.", param="input")
+        if request.dimensions not in (None, embedder.dimensions):
+            message = f"`dimensions` must be {embedder.dimensions} for `{model.name}`, or be left out."
+            raise InvalidRequest(message, param="dimensions")
+        counted = [embedder.count_tokens(text) for text in texts]
+        if max(counted) > embedder.max_tokens:
+            message = f"An `input` has {max(counted)} tokens; `{model.name}` takes {embedder.max_tokens}."
+            raise InvalidRequest(message, param="input")
+        return embeddings_answer(request, await embedder.embed(texts), model.name, sum(counted))
+
+    def _model(self, call: EmbeddingsCall) -> Model:
+        asked = call.request.model
+        model = self._catalog.find(asked)
+        if model is None:
+            known = ", ".join(model.name for model in self._catalog.present()) or "none"
+            raise ModelNotFound(f"There is no embedding model `{asked}`. Here are: {known}.", param="model")
+        if not call.service.may_ask(asked, model.name, model.pinned_name):
+            raise Forbidden(f"Service `{call.service.name}` may not use model `{asked}`.", param="model")
+        if model.provider in self._catalog.absent:
+            reason = self._catalog.absent[model.provider]
+            raise ModelNotFound(f"Model `{asked}` needs provider `{model.provider}`: {reason}.", param="model")
+        return model
+
+    def _finished(
+        self,
+        call: EmbeddingsCall,
+        model: Model | None,
+        usage: Usage,
+        cost_usd: Decimal,
+        failure: ThriftgateError | None,
+    ) -> RequestFinished:
+        return RequestFinished(
+            request_id=call.id,
+            endpoint="embeddings",
+            service=call.service.name,
+            outcome=outcome_of(failure) if failure else "ok",
+            status=failure.status if failure else 200,
+            stream=False,
+            tier=None,
+            model=model.name if model else None,
+            provider=model.provider if model else None,
+            cache="bypass",
+            attempts=1,
+            usage=usage,
+            cost_usd=cost_usd,
+            saved_usd=Decimal(0),
+            saved_by=None,
+            duration_s=self._clock.monotonic_s() - call.started_s,
+            first_token_s=None,
+            error_code=(failure.code or failure.type) if failure else None,
+        )

@@ -1,0 +1,172 @@
+"""What is asked seldom: models, health, metrics, documentation. FastAPI, with OpenAI's errors instead of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gateway import __version__
+from gateway.core.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotFound,
+    ThriftgateError,
+    Unauthenticated,
+)
+from gateway.core.plan import AUTO, Catalog, Model
+from gateway.core.service import Service
+from gateway.core.tiers import Tier
+from gateway.http.auth import Keyring
+from gateway.http.exchange import error_body, error_headers
+from gateway.http.openapi import with_hot_routes
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """`render` may take milliseconds and is called off the loop. `public`: no admin key is asked for."""
+
+    render: Callable[[], bytes]
+    content_type: str
+    public: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """`waiting_for` names each part that is not ready and why; `absent` the providers that never will be (no key)."""
+
+    waiting_for: Callable[[], Mapping[str, str]]
+    absent: Mapping[str, str]
+
+    def report(self) -> tuple[int, dict[str, Any]]:
+        """HTTP status and body."""
+        waiting = dict(self.waiting_for())
+        body = {"status": "starting" if waiting else "ready", "waiting_for": waiting, "absent": dict(self.absent)}
+        return (503 if waiting else 200), body
+
+
+def admin_app(
+    catalog: Catalog,
+    embedding_models: tuple[Model, ...],
+    keyring: Keyring,
+    metrics: Metrics,
+    readiness: Readiness,
+    started_at: int,
+) -> FastAPI:
+    """The application behind the hot routes. `started_at` is Unix seconds; models have no better birthday."""
+    app = FastAPI(title="Thriftgate", version=__version__, description="An OpenAI-compatible LLM gateway.")
+    _answer_errors(app)
+    _describe_hot_routes(app)
+    _add_health(app, readiness)
+    _add_models(app, catalog, embedding_models, keyring, started_at)
+    _add_metrics(app, keyring, metrics)
+    return app
+
+
+def _add_health(app: FastAPI, readiness: Readiness) -> None:
+    @app.get("/healthz", summary="The process is alive")
+    @app.get("/health", include_in_schema=False)
+    @app.get("/health/liveliness", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="What is ready, what is still loading, what is absent", responses={503: {}})
+    @app.get("/health/readiness", include_in_schema=False)
+    async def readyz() -> Response:
+        status, body = readiness.report()
+        return _json(body, status)
+
+
+def _add_models(
+    app: FastAPI, catalog: Catalog, embedding_models: tuple[Model, ...], keyring: Keyring, created: int
+) -> None:
+    def caller(request: Request) -> Service:
+        return keyring.service(request.headers)
+
+    Caller = Annotated[Service, Depends(caller)]  # noqa: N806  # an annotation alias is a type
+    listed = _listed(catalog, embedding_models, created)
+
+    @app.get("/v1/models", summary="List the models a service may ask for", responses={401: {}})
+    @app.get("/models", include_in_schema=False)
+    async def models(service: Caller) -> Response:
+        data = [row for row in listed.values() if service.may_ask(*_spellings(row["id"]))]
+        return _json({"object": "list", "data": data})
+
+    @app.get("/v1/models/{name:path}", summary="One model", responses={401: {}, 404: {}})
+    @app.get("/models/{name:path}", include_in_schema=False)
+    async def model(name: str, service: Caller) -> Response:
+        if name not in listed or not service.may_ask(*_spellings(name)):
+            raise ModelNotFound(f"There is no model `{name}`.", param="model")
+        return _json(listed[name])
+
+
+def _add_metrics(app: FastAPI, keyring: Keyring, metrics: Metrics) -> None:
+    @app.get("/metrics", summary="Prometheus exposition", responses={401: {}})
+    async def prometheus(request: Request) -> Response:
+        if not metrics.public and not keyring.is_admin(request.headers):
+            raise Unauthenticated("Send the admin key (`server.admin_key`), or set `server.public_metrics: true`.")
+        return Response(await asyncio.to_thread(metrics.render), media_type=metrics.content_type)
+
+
+def _answer_errors(app: FastAPI) -> None:
+    async def known(_: Request, error: Exception) -> Response:
+        assert isinstance(error, ThriftgateError)
+        return Response(error_body(error), error.status, error_headers(error))
+
+    async def unrouted(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        path = request.url.path
+        if error.status_code == MethodNotAllowed.status:
+            return await known(request, MethodNotAllowed(f"{path} does not take {request.method}."))
+        return await known(request, NotFound(f"There is nothing at {path}. See /docs."))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        return await known(request, InvalidRequest(str(first["msg"]), param=str(first["loc"][-1])))
+
+    app.add_exception_handler(ThriftgateError, known)
+    app.add_exception_handler(HTTPException, unrouted)
+    app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _describe_hot_routes(app: FastAPI) -> None:
+    own = app.openapi
+
+    def whole() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = with_hot_routes(own())
+        return app.openapi_schema
+
+    app.openapi = whole  # type: ignore[method-assign]  # FastAPI's documented way to extend its document
+
+
+def _listed(catalog: Catalog, embedding_models: tuple[Model, ...], created: int) -> dict[str, dict[str, Any]]:
+    rows = dict(_names(catalog.present() + embedding_models))
+    return {
+        name: {"id": name, "object": "model", "created": created, "owned_by": owner} for name, owner in rows.items()
+    }
+
+
+def _names(models: tuple[Model, ...]) -> Iterator[tuple[str, str]]:
+    yield AUTO, "thriftgate"
+    for tier in Tier:
+        yield f"{AUTO}:{tier}", "thriftgate"
+    for model in models:
+        yield model.name, model.provider
+        yield model.pinned_name, model.provider
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    return (name, AUTO) if name.partition(":")[0] == AUTO else (name,)
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")

@@ -1,0 +1,152 @@
+"""One HTTP request and its response on bare ASGI: no framework, no middleware, no copies."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from gateway.core.errors import InvalidRequest, RequestTooLarge, ThriftgateError, UnsupportedEncoding
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_INTERNAL = "The gateway failed. The log has the cause under this request id."
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+class Exchange:
+    """Request in, response out. Every response carries `x-request-id`."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.id = f"req_{uuid.uuid4().hex}"
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: Mapping[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        self.started = False
+        self._receive = receive
+        self._send = send
+
+    async def body(self, max_bytes: int) -> bytes:
+        """The whole body. Raises RequestTooLarge, UnsupportedEncoding, ClientLeft."""
+        if self.headers.get("content-encoding", "identity") != "identity":
+            raise UnsupportedEncoding("Send the body uncompressed, without `Content-Encoding`.")
+        length = self.headers.get("content-length", "")
+        if length.isdigit() and int(length) > max_bytes:
+            raise _too_large(max_bytes)
+        parts: list[bytes] = []
+        received = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            parts.append(message.get("body", b""))
+            received += len(parts[-1])
+            if received > max_bytes:
+                raise _too_large(max_bytes)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def json(self, max_bytes: int) -> Any:
+        """The body as JSON (RFC 8259: no NaN, no trailing commas). Raises InvalidRequest too."""
+        raw = await self.body(max_bytes)
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
+
+    async def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """A whole response."""
+        await self.start(status, {**headers, "content-length": str(len(body))})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.started = True
+        pairs = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        pairs.append((b"x-request-id", self.id.encode()))
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    async def write(self, data: bytes, *, more: bool = True) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def fail(self, error: ThriftgateError) -> None:
+        """An error as OpenAI's JSON, with the headers both SDKs obey."""
+        await self.respond(error.status, error_headers(error), error_body(error))
+
+    async def crash(self) -> None:
+        """A bug: an id and no internals."""
+        await self.respond(500, {"content-type": "application/json"}, _error(_INTERNAL, "server_error", None, None))
+
+    def departure(self) -> Departure:
+        """Watches for the client leaving, once the body has been read."""
+        return Departure(self._receive)
+
+
+class Departure:
+    """Cancels the task inside `async with` when the client leaves, and swallows that one cancellation.
+
+    ASGI tells of a disconnect only to whoever receives, and uvicorn lets the task run on: without this, an upstream
+    would go on producing tokens for nobody (litellm #13774). Disarm before the last byte is sent: from then on the
+    server reports a disconnect for every finished response.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = False
+
+    async def __aenter__(self) -> Departure:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._watch = asyncio.ensure_future(self._wait())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.disarm()
+        if self._left and kind is asyncio.CancelledError:
+            self._task.uncancel()
+            return True
+        return False
+
+    def disarm(self) -> None:
+        self._watch.cancel()
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._left = True
+        self._task.cancel()
+
+
+def error_headers(error: ThriftgateError) -> dict[str, str]:
+    """`x-should-retry` is obeyed by OpenAI's and Anthropic's SDKs; `retry-after` is whole seconds, rounded up."""
+    headers = {"content-type": "application/json", "x-should-retry": "true" if error.retryable else "false"}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(0, -int(-error.retry_after_s // 1)))
+        headers["retry-after-ms"] = str(max(0, round(error.retry_after_s * 1000)))
+    return headers
+
+
+def error_body(error: ThriftgateError) -> bytes:
+    return _error(error.message, error.type, error.param, error.code)
+
+
+def _error(message: str, kind: str, param: str | None, code: str | None) -> bytes:
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def _too_large(max_bytes: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {max_bytes} bytes (`server.max_body_bytes`).")
