@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 pytest_plugins = [
+    "tests.fixtures.state",
     "tests.fixtures.children",
     "tests.fixtures.loopback",
 ]
