@@ -1,0 +1,42 @@
+"""Every Redis key the gateway writes, each with its rule for how long it lives. Nothing here lives for ever.
+
+The `{...}` in a key is a Redis Cluster hash tag: the keys of one service live on one node, because one script
+touches them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from gateway.core.budget import LATE_MS, Window
+
+
+def cached_answer(digest: str) -> str:
+    """A whole answer. Lives as long as the entry's own `ttl_s`, set with the value."""
+    return f"thriftgate:answer:{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetKeys:
+    """One service in one window. All three live until `budget_expires_at_s`, set again by every script call.
+
+    `sums` a hash of four integers; `leases` a sorted set, id → the millisecond its phase ends; `holds` a hash,
+    id → `phase tokens nano_usd`.
+    """
+
+    sums: str
+    leases: str
+    holds: str
+
+
+def budget_keys(service: str, window: Window) -> BudgetKeys:
+    # Quoted, so that a brace in a name cannot break the hash tag, nor a colon make two names one.
+    stem = f"thriftgate:{{{quote(service, safe='')}}}:{window.id}"
+    return BudgetKeys(f"{stem}:sums", f"{stem}:leases", f"{stem}:holds")
+
+
+def budget_expires_at_s(window: Window, lease_s: float) -> int:
+    """Unix seconds. One window longer than the window, so that the last one can be read; and never before the last
+    lease made in it has ended and its time for a late settle is over."""
+    return window.end_s + max(window.end_s - window.start_s, int(lease_s) + LATE_MS // 1000 + 1)

@@ -1,0 +1,108 @@
+"""How a component talks to Redis: a bounded number of commands at once, a bounded wait for each, and a breaker.
+
+While the breaker is open no request pays for asking: a task of the link's own sends a PING twice in each `open_s`, and
+an answer closes the breaker. Where that task is not running, requests probe, one in each `open_s`.
+
+A refusal (out of memory, read-only) does not open the breaker: it came at once, so asking costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar
+
+from gateway.adapters.behind import Behind
+from gateway.adapters.health import Component, Health
+from gateway.adapters.redis_client import TIMEOUT_S, NotAsked, RedisClient, RedisTrouble, Refused, translate
+from gateway.core.breaker import Breaker
+from gateway.ports import Clock, Observer
+
+T = TypeVar("T")
+
+# A loop that is busy with hundreds of replies at once reads the last ones late, and would call them time-outs; the
+# ones beyond this number wait here, where the clock of a command has not started.
+_AT_ONCE = 16
+
+
+class RedisLink:
+    """One component's way to Redis. Every failure is a `RedisTrouble`."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        component: Component,
+        clock: Clock,
+        observer: Observer,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._breaker = breaker or Breaker()
+        self._health = Health(component, observer)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._prober = Behind(self._probe, pause_s=self._breaker.open_s / 2)
+
+    @property
+    def health(self) -> Health:
+        return self._health
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether Redis is believed to answer."""
+        return self._breaker.is_closed
+
+    def wait_s(self) -> float:
+        """Seconds until it is worth asking again."""
+        return self._breaker.wait_s(self._clock.monotonic_s())
+
+    async def call(self, what: Literal["read", "write"], command: Callable[[], Awaitable[T]]) -> T:
+        """The command's reply. Raises NotAsked, Unanswered or Refused."""
+        if self._breaker.is_open(self._clock.monotonic_s()):
+            raise NotAsked("the breaker is open")
+        async with self._slots:
+            if not self._breaker.allows(self._clock.monotonic_s()):
+                raise NotAsked("the breaker opened")
+            return await self._ask(what, command)
+
+    def start(self) -> None:
+        self._prober.start()
+
+    async def stop(self) -> None:
+        await self._prober.stop()
+
+    async def _ask(self, what: str, command: Callable[[], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                reply = await command()
+        except Exception as error:  # the border: whatever redis-py raises is one of three things above it
+            trouble = translate(error)
+            self._note(what, trouble)
+            raise trouble from error
+        self._answered()
+        self._health.mended(f"{what} refused")
+        return reply
+
+    def _note(self, what: str, trouble: Exception) -> None:
+        if isinstance(trouble, Refused):
+            self._answered()
+            self._health.broken(f"{what} refused", str(trouble))
+        elif self._breaker.failed(self._clock.monotonic_s()):
+            self._prober.wake()
+            self._health.broken("no answer", str(trouble))
+
+    def _answered(self) -> None:
+        if self._breaker.succeeded():
+            self._health.mended("no answer")
+
+    async def _probe(self) -> bool:
+        """True when the breaker is closed, by this PING or before it."""
+        if not self._breaker.is_closed:
+            try:
+                await self._ask("read", self._client.ping)
+            except RedisTrouble:
+                return self._breaker.is_closed
+        return True
