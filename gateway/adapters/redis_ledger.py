@@ -1,0 +1,246 @@
+"""The ledger in Redis: one Lua call to hold, one to settle. The rules are told in `core/budget.py`.
+
+The server's clock decides which window it is. A key's name contains its window, and Redis Cluster wants the keys named
+by the caller, so the caller names the window it believes in; if the server is in another one, it answers with
+its time and the caller asks once more, knowing from then on how far apart the clocks are.
+
+A hold that got no answer may have been made: it is released behind, by settling it with nothing. That id is over;
+whoever tries again takes a new one.
+
+Services without a budget are only counted, by calendar month, behind the request: at most the last `_LINGER_S`
+of their spend is lost if this process is killed. A service given a monthly budget starts with what it has
+spent since the month began; with a budget of another window it starts that window's sums.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+from gateway.adapters.behind import Behind
+from gateway.adapters.redis_client import TIMEOUT_S, NotAsked, RedisClient, RedisTrouble, Refused, Unanswered
+from gateway.adapters.redis_keys import budget_expires_at_s, budget_keys
+from gateway.adapters.redis_link import RedisLink
+from gateway.adapters.settlement_backlog import Settlement, SettlementBacklog
+from gateway.core.breaker import Breaker
+from gateway.core.budget import (
+    LATE_MS,
+    MAX_LIMIT,
+    NOTHING,
+    SETTLED_KEPT_MS,
+    Amount,
+    Budget,
+    Window,
+    WindowKind,
+    window_named,
+    window_of,
+)
+from gateway.core.errors import BudgetExceeded, LedgerUnavailable
+from gateway.core.events import Overshoot
+from gateway.ports import Clock, Hold, Observer
+
+_SCRIPT = files("gateway.adapters").joinpath("lua/ledger.lua").read_text()
+_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how EVALSHA names a script
+_UNBUDGETED: WindowKind = "month"
+_LINGER_S = 1.0
+# The first answer may say that it is another window; a second time means that the window turned in between.
+_WINDOW_TRIES = 3
+_UNIT = {b"tokens": "token", b"nano_usd": "dollar"}
+
+
+class RedisLedger:
+    """Implements `ports.Ledger`. Between `start` and `stop` a task of its own writes what could not be written at once.
+
+    `lease_s` is how long a hold may stay unsettled before it counts as a crash: the total deadline of a request and
+    some slack. `server_ms` is for tests: it replaces the server's clock.
+    """
+
+    def __init__(
+        self,
+        client: RedisClient,
+        clock: Clock,
+        observer: Observer,
+        *,
+        lease_s: float,
+        timeout_s: float = TIMEOUT_S,
+        max_waiting: int = 10_000,
+        breaker: Breaker | None = None,
+        server_ms: Callable[[], int] | None = None,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._observer = observer
+        self._lease_s = lease_s
+        self._server_ms = server_ms
+        self._ahead_s = 0.0
+        self._link = RedisLink(client, "ledger", clock, observer, timeout_s=timeout_s, breaker=breaker)
+        self._backlog = SettlementBacklog(max_waiting)
+        self._behind = Behind(self._write_waiting, pause_s=_LINGER_S)
+
+    @property
+    def waiting(self) -> int:
+        """Writes that Redis has not confirmed yet."""
+        return len(self._backlog)
+
+    @property
+    def given_up(self) -> int:
+        """Settlements lost because too many waited; their holds are charged in full."""
+        return self._backlog.given_up
+
+    def start(self) -> None:
+        self._link.start()
+        self._behind.start()
+
+    async def stop(self) -> bool:
+        """Write what is waiting, once. False when some of it could not be written. The client is not closed."""
+        written = await self._behind.stop()
+        await self._link.stop()
+        return written
+
+    async def flush(self) -> bool:
+        """Write now what is waiting. True when nothing is left."""
+        return await self._behind.flush()
+
+    async def hold(self, id: str, service: str, budget: Budget | None, amount: Amount) -> Hold:
+        if budget is None:
+            return Hold(id, service, amount, None, window_of(_UNBUDGETED, self._server_unix_s()).id)
+        if id in self._backlog:
+            raise self._unavailable(service)  # it is being released, or settled: this id is over
+        for _ in range(_WINDOW_TRIES):
+            window = window_of(budget.window, self._server_unix_s())
+            answer, now_ms, *held = await self._ask_to_hold(id, service, budget, amount, window)
+            if answer == b"held":
+                return Hold(id, service, Amount(*held), budget, window.id)
+            if answer in _UNIT:
+                raise _exceeded(service, _UNIT[answer], budget, window, now_ms)
+            if answer == b"settled":
+                break
+        raise self._unavailable(service)
+
+    async def settle(self, hold: Hold, actual: Amount) -> None:
+        if hold.budget is None:
+            self._backlog.count(hold.service, hold.window, actual)
+            self._behind.wake()
+            return
+        settlement = Settlement(hold.id, hold.service, hold.window, actual, hold.budget)
+        try:
+            await self._write(settlement)
+        except RedisTrouble:
+            self._write_later(settlement)
+        except asyncio.CancelledError:
+            self._write_later(settlement)
+            raise
+
+    async def spent(self, service: str, budget: Budget | None) -> Amount:
+        """Settled so far, as written: what still waits here or in other gateways is not in it.
+
+        Raises LedgerUnavailable.
+        """
+        for _ in range(_WINDOW_TRIES):
+            window = window_of(budget.window if budget else _UNBUDGETED, self._server_unix_s())
+            try:
+                answer, _now_ms, *sums = await self._run("spent", service, window)
+            except RedisTrouble as error:
+                raise self._unavailable(service) from error
+            if answer == b"spent":
+                return Amount(*(int(n) for n in sums))
+        raise self._unavailable(service)
+
+    async def _ask_to_hold(self, id: str, service: str, budget: Budget, amount: Amount, window: Window) -> list[Any]:
+        release = Settlement(id, service, window.id, NOTHING, budget)
+        try:
+            lease_ms = int(self._lease_s * 1000)
+            return await self._run("hold", service, window, id, *_numbers(amount), *_limits(budget), lease_ms)
+        except (NotAsked, Refused) as error:
+            raise self._unavailable(service) from error
+        except Unanswered as error:
+            self._write_later(release)
+            raise self._unavailable(service) from error
+        except asyncio.CancelledError:
+            self._write_later(release)
+            raise
+
+    def _write_later(self, settlement: Settlement) -> None:
+        self._backlog.add(settlement)
+        self._behind.wake()
+
+    async def _write_waiting(self) -> bool:
+        for settlement in self._backlog.waiting():
+            try:
+                await self._write(settlement)
+            except RedisTrouble:
+                self._backlog.postpone(settlement)
+                return False
+            self._backlog.written(settlement)
+        return len(self._backlog) == 0
+
+    async def _write(self, settlement: Settlement) -> None:
+        """Raises RedisTrouble. Repeating it is harmless: the ledger knows the id."""
+        window, numbers = window_named(settlement.window), _numbers(settlement.actual)
+        if settlement.budget is None:
+            await self._run("count", settlement.service, window, settlement.id, *numbers, LATE_MS)
+            return
+        limits = _limits(settlement.budget)
+        reply = await self._run("settle", settlement.service, window, settlement.id, *numbers, *limits, SETTLED_KEPT_MS)
+        tokens, nano_usd = reply[2:] or (0, 0)
+        if tokens or nano_usd:
+            self._observer.tell(Overshoot(settlement.service, tokens, nano_usd))
+
+    async def _run(self, operation: str, service: str, window: Window, *args: str | int) -> list[Any]:
+        """One call of the script: [word, the server's milliseconds, ...]. Raises RedisTrouble."""
+        keys = budget_keys(service, window)
+        reply = await self._link.call(
+            "write",
+            lambda: self._eval(
+                [keys.sums, keys.leases, keys.holds],
+                operation,
+                "" if self._server_ms is None else self._server_ms(),
+                window.start_s * 1000,
+                window.end_s * 1000,
+                budget_expires_at_s(window, self._lease_s),
+                LATE_MS,
+                *args,
+            ),
+        )
+        self._ahead_s = reply[1] / 1000 - self._clock.unix_s()
+        return reply
+
+    async def _eval(self, keys: list[str], *args: str | int) -> list[Any]:
+        try:
+            reply: list[Any] = await self._client.evalsha(_SHA, len(keys), *keys, *args)
+        except NoScriptError:
+            reply = await self._client.eval(_SCRIPT, len(keys), *keys, *args)
+        return reply
+
+    def _server_unix_s(self) -> float:
+        return self._clock.unix_s() + self._ahead_s
+
+    def _unavailable(self, service: str) -> LedgerUnavailable:
+        return LedgerUnavailable(
+            f"The budget of service {service!r} cannot be checked just now.",
+            retry_after_s=max(1.0, self._link.wait_s()),
+        )
+
+
+def _numbers(amount: Amount) -> tuple[int, int]:
+    """Cut at MAX_LIMIT, which no limit exceeds: an absurd count from upstream must not break the script half-way."""
+    return min(amount.tokens, MAX_LIMIT + 1), min(amount.nano_usd, MAX_LIMIT + 1)
+
+
+def _limits(budget: Budget) -> tuple[int | str, int | str]:
+    return ("" if budget.tokens is None else budget.tokens, "" if budget.nano_usd is None else budget.nano_usd)
+
+
+def _exceeded(service: str, unit: str, budget: Budget, window: Window, now_ms: int) -> BudgetExceeded:
+    ends = datetime.fromtimestamp(window.end_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return BudgetExceeded(
+        f"The {unit} budget of service {service!r} for this {budget.window} does not cover this request; "
+        f"the {budget.window} ends at {ends}.",
+        retry_after_s=max(0.0, window.end_s - now_ms / 1000),
+    )

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from gateway.adapters.settlement_backlog import Settlement, SettlementBacklog
+from gateway.core.budget import Amount, Budget
+
+BUDGET = Budget("day", tokens=100)
+
+
+def settlement(id: str, tokens: int = 1) -> Settlement:
+    return Settlement(id, "search", "day:2026-11-28", Amount(tokens), BUDGET)
+
+
+def test_a_settlement_waits_until_it_was_written() -> None:
+    backlog = SettlementBacklog(10)
+    backlog.add(settlement("a"))
+    assert backlog.waiting() == backlog.waiting() == [settlement("a")]
+    backlog.written(settlement("a"))
+    assert not backlog.waiting()
+
+
+def test_the_first_settlement_of_an_id_is_the_one_that_counts() -> None:
+    backlog = SettlementBacklog(10)
+    backlog.add(settlement("a", tokens=1))
+    backlog.add(settlement("a", tokens=2))
+    assert backlog.waiting() == [settlement("a", tokens=1)]
+
+
+def test_when_too_many_wait_the_oldest_is_given_up_and_counted() -> None:
+    backlog = SettlementBacklog(2)
+    for id in "abc":
+        backlog.add(settlement(id))
+    assert [waiting.id for waiting in backlog.waiting()] == ["b", "c"]
+    assert backlog.given_up == 1
+
+
+def test_a_postponed_settlement_lets_the_others_go_first() -> None:
+    backlog = SettlementBacklog(10)
+    for id in "ab":
+        backlog.add(settlement(id))
+    backlog.postpone(settlement("a"))
+    assert [waiting.id for waiting in backlog.waiting()] == ["b", "a"]
+
+
+def test_spend_without_a_budget_waits_as_one_sum() -> None:
+    backlog = SettlementBacklog(1)
+    for _ in range(100):
+        backlog.count("search", "month:2026-11", Amount(2, 3))
+    assert len(backlog) == 1
+    assert [batch.actual for batch in backlog.waiting()] == [Amount(200, 300)]
+
+
+def test_a_batch_that_may_have_been_written_is_repeated_word_for_word() -> None:
+    backlog = SettlementBacklog(1)
+    backlog.count("search", "month:2026-11", Amount(2))
+    (batch,) = backlog.waiting()
+    backlog.count("search", "month:2026-11", Amount(3))
+    assert backlog.waiting() == [batch]
+    backlog.written(batch)
+    assert [later.actual for later in backlog.waiting()] == [Amount(3)]
+
+
+def test_giving_up_never_touches_spend_that_no_lease_stands_behind() -> None:
+    backlog = SettlementBacklog(1)
+    backlog.count("search", "month:2026-11", Amount(2))
+    backlog.waiting()
+    for id in "ab":
+        backlog.add(settlement(id))
+    assert [(waiting.budget, waiting.actual.tokens) for waiting in backlog.waiting()] == [(None, 2), (BUDGET, 1)]
