@@ -1,0 +1,105 @@
+"""Server-sent events: bytes in any portions to events, and our own frames out.
+
+Read as the WHATWG HTML standard says (section 9.2.6, "Interpreting an event stream"), with three liberties taken
+because providers take them: an event left open when the body ends is still told, an unknown field named `error`
+counts as an event of that name (llama.cpp's server writes `error: {...}` lines), and `id` and `retry` are not read.
+Lines are cut on the bytes, so a character cut in half by the network is whole again before anyone decodes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from gateway.core.errors import UpstreamMalformed
+
+MAX_LINE_BYTES = 1 << 20
+"""Longest line, and longest data of one event. Chunks are hundreds of bytes; only a broken provider sends this."""
+
+DONE = b"data: [DONE]\n\n"
+_BOM = b"\xef\xbb\xbf"
+
+
+def encode(frame: Mapping[str, Any]) -> bytes:
+    """One of our own frames, ready to send. JSON has no raw line breaks, so one `data:` line is always enough."""
+    return b"data: " + orjson.dumps(frame) + b"\n\n"
+
+
+class Event(NamedTuple):
+    """`name` is empty for plain `data:` events. `data` is UTF-8 as it came, not yet checked."""
+
+    name: str
+    data: bytes
+
+
+class EventParser:
+    """One response body. Raises UpstreamMalformed for a line or an event over MAX_LINE_BYTES."""
+
+    __slots__ = ("_after_cr", "_data", "_data_bytes", "_first", "_name", "_tail", "_tail_bytes")
+
+    def __init__(self) -> None:
+        self._tail: list[bytes] = []  # pieces of the line still open
+        self._tail_bytes = 0
+        self._after_cr = False  # the last portion ended in CR: a LF that follows belongs to it
+        self._first = True
+        self._name = ""
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+
+    def feed(self, portion: bytes) -> list[Event]:
+        """The events that this portion completes."""
+        if self._after_cr and portion:
+            self._after_cr = False
+            portion = portion.removeprefix(b"\n")
+        if b"\n" not in portion and b"\r" not in portion:
+            self._keep(portion)
+            return []
+        self._after_cr = portion.endswith(b"\r")
+        lines = portion.splitlines(keepends=True)  # on bytes: CR, LF and CRLF only
+        rest = b"" if lines[-1].endswith((b"\r", b"\n")) else lines.pop()
+        lines[0] = b"".join([*self._tail, lines[0]])
+        self._tail, self._tail_bytes = [], 0
+        events = [event for line in lines if (event := self._line(line.rstrip(b"\r\n"))) is not None]
+        self._keep(rest)
+        return events
+
+    def close(self) -> list[Event]:
+        """The body has ended: the event still open, if any."""
+        last = self._line(b"".join(self._tail)) if self._tail else None
+        events = [last, self._dispatch()]
+        self._tail, self._tail_bytes = [], 0
+        return [event for event in events if event is not None]
+
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._tail.append(piece)
+            self._tail_bytes = _bounded(self._tail_bytes + len(piece))
+
+    def _line(self, line: bytes) -> Event | None:
+        if self._first:
+            self._first = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            return self._dispatch()
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"event":
+            self._name = value.decode(errors="replace")
+        elif field in (b"data", b"error"):
+            self._data_bytes = _bounded(self._data_bytes + len(value))
+            self._data.append(value)
+            self._name = self._name if field == b"data" else "error"
+        return None
+
+    def _dispatch(self) -> Event | None:
+        event = Event(self._name, b"\n".join(self._data)) if self._data else None
+        self._name, self._data, self._data_bytes = "", [], 0
+        return event
+
+
+def _bounded(size_bytes: int) -> int:
+    if size_bytes > MAX_LINE_BYTES:
+        raise UpstreamMalformed(f"The provider sent a line over {MAX_LINE_BYTES} bytes.", reached=True)
+    return size_bytes
