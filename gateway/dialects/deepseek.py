@@ -1,0 +1,67 @@
+"""DeepSeek: OpenAI's shapes, with its own words for thinking and caching. Facts from api-docs.deepseek.com, 2026-11."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.core.chat import ChatRequest, Message
+from gateway.core.errors import UpstreamOverloaded
+from gateway.core.profile import Profile
+from gateway.dialects.capability import refuse
+from gateway.dialects.openai import OpenAI, emulate_json_schema
+from gateway.dialects.openai_messages import (
+    OUTPUT_ONLY,
+    clean,
+    developer_as_system,
+    flat,
+    with_default_system,
+)
+
+# Three levels, and off. OpenAI has more names.
+_EFFORT = {"minimal": "low", "low": "low", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
+_KEPT_IN_HISTORY = OUTPUT_ONLY - {"reasoning_content"}
+
+
+class DeepSeek(OpenAI):
+    """https://api.deepseek.com."""
+
+    def messages(self, chat: ChatRequest, profile: Profile) -> list[Message]:
+        messages = developer_as_system(clean(chat.messages, _KEPT_IN_HISTORY))
+        return with_default_system([_with_reasoning(message) for message in flat(messages)], profile.default_system)
+
+    def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
+        refuse(body, {"n": 1}, "DeepSeek")
+        emulate_json_schema(body)  # "This response_format type is unavailable now"
+        effort = body.pop("reasoning_effort", None)
+        if effort == "none":
+            body.setdefault("thinking", {"type": "disabled"})
+        elif isinstance(effort, str) and effort in _EFFORT:
+            body["reasoning_effort"] = _EFFORT[effort]
+        return []
+
+    def tidy(self, answer: dict[str, Any]) -> None:
+        usage = answer.get("usage")
+        if isinstance(usage, dict):
+            answer["usage"] = _openai_usage(usage)
+        choices = answer.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict) and choice.get("finish_reason") == "insufficient_system_resource":
+                raise UpstreamOverloaded("DeepSeek broke the answer off for lack of resources.", reached=True)
+
+
+def _with_reasoning(message: Message) -> Message:
+    """A tool call sent back without `reasoning_content` is a 400, and most clients drop it: "" is accepted."""
+    if message.get("role") == "assistant" and message.get("tool_calls"):
+        return {"reasoning_content": "", **message}
+    return message
+
+
+def _openai_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """`prompt_cache_hit_tokens` + `prompt_cache_miss_tokens` = `prompt_tokens`; hits are OpenAI's `cached_tokens`."""
+    plain = {key: value for key, value in usage.items() if not key.startswith("prompt_cache_")}
+    hit = usage.get("prompt_cache_hit_tokens")
+    if hit is not None:
+        details = usage.get("prompt_tokens_details")
+        plain["prompt_tokens_details"] = {**(details if isinstance(details, dict) else {}), "cached_tokens": hit}
+    return plain

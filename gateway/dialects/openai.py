@@ -1,0 +1,126 @@
+"""OpenAI's own chat completions, and what its imitators share with it.
+
+Fields we have never heard of pass through untouched. We replace what is ours to decide: the model's name, the output
+limit and its field, and `stream_options`, because we always want the usage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gateway.core.chat import ChatRequest, Message
+from gateway.core.chunks import Completion
+from gateway.core.errors import UpstreamError
+from gateway.core.profile import Profile
+from gateway.dialects.capability import check_capabilities
+from gateway.dialects.dialect import StreamDecoder, Target, WireRequest
+from gateway.dialects.json_schema import schema_instruction, schema_of
+from gateway.dialects.openai_messages import clean, with_default_system, with_instruction
+from gateway.dialects.openai_stream import OpenAIStream
+from gateway.dialects.payload import malformed, parse_object
+from gateway.dialects.refusal import refusal, refusal_in_stream
+
+# What a reasoning model refuses even to be given (OpenAI's guide to reasoning models, 2026-11).
+_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+
+
+class OpenAI:
+    """https://api.openai.com/v1. An imitator overrides `adapt`, `messages` and `tidy`."""
+
+    def credentials(self, api_key: str | None) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {api_key}"} if api_key else {}
+
+    def encode(self, chat: ChatRequest, target: Target) -> WireRequest:
+        check_capabilities(chat, target.profile)
+        body = {**chat.body, "model": target.model, "stream": chat.stream}
+        body["messages"] = self.messages(chat, target.profile)
+        _limit_output(body, chat, target)
+        _ask_for_usage(body, chat.stream)
+        dropped = _drop_hints(body, target.profile)
+        dropped += self.adapt(body, target.profile)
+        if target.profile.json_schema == "emulated":
+            emulate_json_schema(body)
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream" if chat.stream else "application/json",
+        }
+        return WireRequest("/chat/completions", headers, orjson.dumps(body), tuple(dropped))
+
+    def messages(self, chat: ChatRequest, profile: Profile) -> list[Message]:
+        """The conversation as this provider wants it."""
+        return with_default_system(clean(chat.messages), profile.default_system)
+
+    def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
+        """Change the request's other fields in place; the names of dropped hints. Raises UnsupportedParameter."""
+        return []
+
+    def tidy(self, answer: dict[str, Any]) -> None:
+        """Take this provider's own additions out of a completion or a chunk, in place."""
+
+    def decode(self, body: bytes) -> Completion:
+        completion = parse_object(body)
+        if completion.get("error") is not None:
+            raise refusal_in_stream(completion["error"])
+        self.tidy(completion)
+        choices = completion.get("choices")
+        if not isinstance(choices, list) or not choices:
+            raise malformed("has no choices")
+        for number, choice in enumerate(choices):
+            _mend_choice(choice, number)
+        completion["object"] = "chat.completion"
+        completion.setdefault("created", 0)
+        if completion.get("usage") is None:
+            completion.pop("usage", None)
+        return completion
+
+    def decoder(self) -> StreamDecoder:
+        return OpenAIStream(self.tidy)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return refusal(status, headers, body)
+
+
+def emulate_json_schema(body: dict[str, Any]) -> None:
+    """In place: a json_schema response format as json_object plus the schema in the prompt."""
+    schema = schema_of(body.get("response_format"))
+    if schema is not None:
+        body["response_format"] = {"type": "json_object"}
+        body["messages"] = with_instruction(body["messages"], schema_instruction(schema))
+
+
+def _limit_output(body: dict[str, Any], chat: ChatRequest, target: Target) -> None:
+    body.pop("max_tokens", None)
+    body.pop("max_completion_tokens", None)
+    limit = target.output_limit(chat.max_tokens)
+    if limit is not None:
+        body[target.profile.limit_field] = limit
+
+
+def _ask_for_usage(body: dict[str, Any], stream: bool) -> None:
+    """`stream_options` is refused without `stream` (OpenAI, 400)."""
+    asked = body.pop("stream_options", None)
+    if stream:
+        body["stream_options"] = {**(asked if isinstance(asked, dict) else {}), "include_usage": True}
+
+
+def _drop_hints(body: dict[str, Any], profile: Profile) -> list[str]:
+    unwanted = (() if profile.sampling else _SAMPLING) + (("reasoning_effort",) if profile.reasoning == "none" else ())
+    return [field for field in unwanted if body.pop(field, None) is not None]
+
+
+def _mend_choice(choice: Any, number: int) -> None:
+    """What everybody downstream takes for granted, in place."""
+    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        raise malformed("has a choice without a message")
+    choice.setdefault("index", number)
+    choice.setdefault("finish_reason", None)
+    choice["message"].setdefault("content", None)
+    choice["message"]["role"] = "assistant"
+    calls = choice["message"].get("tool_calls") or []
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        raise malformed("has tool calls that are not a list of objects")
+    for call in calls:
+        call.pop("index", None)  # DeepSeek sends it outside streams too
