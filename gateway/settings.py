@@ -47,7 +47,7 @@ class State(Section):
 class Vectors(Section):
     qdrant_url: str = "embedded"
     qdrant_api_key: str | None = None
-    max_points: int = Field(100_000, ge=1)
+    max_points: int = Field(20_000, ge=1)
 
 
 class EmbedderSettings(Section):

@@ -67,8 +67,10 @@ class Front:
         try:
             await self._lifetime.start()
         except Exception as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            raise
+            logger.error("thriftgate: cannot start: %s", error)
+            await send({"type": "lifespan.startup.failed"})
+            await self._lifetime.stop()
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._lifetime.stop()

