@@ -6,8 +6,10 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.state",
+    "tests.fixtures.semantic",
     "tests.fixtures.children",
     "tests.fixtures.loopback",
+    "tests.fixtures.gateway",
 ]
 
 collect_ignore = ["extras"]  # they need a virtualenv of their own: deploy/extras/test-extras.sh

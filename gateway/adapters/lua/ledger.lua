@@ -5,8 +5,8 @@
 --       5 when the keys expire in unix seconds, 6 late_ms, 7... the operation's own
 -- Reply {word, now_ms, ...}. 'window' means: by this clock it is another window, nothing was done.
 --
--- Numbers are doubles, exact because limits are below 2^53. They reach a command only through '%.0f': Lua's own
--- formatting, and the server's, write 1e+15, which HINCRBY rejects.
+-- Numbers are doubles, exact because limits are below 2^53. They become text only through '%.0f': Lua's own way of
+-- writing 10^15 is 1e+15, which HINCRBY rejects.
 
 local sums, leases, holds = KEYS[1], KEYS[2], KEYS[3]
 local operation, late_ms = ARGV[1], tonumber(ARGV[6])
