@@ -6,6 +6,8 @@ One task per child walks this circle until `stop()`:
 
     STARTING ──ready()──► READY ──exit──► RESTARTING ──backoff──► STARTING …          stop(): ► STOPPED
 
+The task does not end before its process has: also when nobody calls `stop()` and the loop, closing, cancels it.
+
 A child that ends, or is not ready in time, is started again after a delay that doubles up to a cap; one that
 lived for `healthy_s` starts again at the shortest delay. Every change of state is told through `on_state`.
 
@@ -24,7 +26,8 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -111,7 +114,6 @@ class ChildProcess:
         self._ready_s = ready_s
         self._stop_s = stop_s
         self._on_state = on_state
-        self._process: Process | None = None
         self._ready = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
 
@@ -140,9 +142,6 @@ class ChildProcess:
             return
         supervisor.cancel()
         await asyncio.wait({supervisor})
-        if self._process is not None:
-            await self._end(self._process)
-            _remove(self._pid_file)
         self._supervisor = None
         self._tell(Phase.STOPPED)
         if not supervisor.cancelled():
@@ -154,6 +153,12 @@ class ChildProcess:
         except StaleChildAlive as exc:
             self._tell(Phase.STOPPED, str(exc))
             return
+        try:
+            await self._restart_forever()
+        finally:
+            _remove(self._pid_file)
+
+    async def _restart_forever(self) -> None:
         loop = asyncio.get_running_loop()
         short_lives = 0
         while True:
@@ -166,10 +171,23 @@ class ChildProcess:
     async def _live(self) -> str:
         """One process from its start to its end; returns why it ended."""
         try:
-            process = self._process = await self._spawn()
+            async with self._running() as process:
+                self._tell(Phase.STARTING, self.state.detail, process.pid)
+                return await self._watch(process)
         except OSError as exc:
             return f"{self.name} could not be started: {exc.strerror}"
-        self._tell(Phase.STARTING, self.state.detail, started=True)
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[Process]:
+        """A process that has ended when the block is left, also when its start is cancelled half-way."""
+        spawning = asyncio.ensure_future(self._spawn())
+        try:
+            yield await asyncio.shield(spawning)
+        finally:
+            with contextlib.suppress(OSError):
+                await self._end(await spawning)
+
+    async def _watch(self, process: Process) -> str:
         exited = asyncio.create_task(process.wait())
         ready = asyncio.create_task(self._become_ready(process))
         try:
@@ -178,7 +196,7 @@ class ChildProcess:
                 await self._end(process)
                 return self._with_last_words(trouble)
             if not exited.done():
-                self._tell(Phase.READY)
+                self._tell(Phase.READY, pid=process.pid)
             return self._obituary(await exited)
         finally:
             exited.cancel()
@@ -196,16 +214,6 @@ class ChildProcess:
         return ""
 
     async def _spawn(self) -> Process:
-        """Uncancellable: a process that was started is always known to `stop()`."""
-        spawning = asyncio.ensure_future(self._exec())
-        try:
-            return await asyncio.shield(spawning)
-        except asyncio.CancelledError:
-            with contextlib.suppress(OSError):
-                self._process = await spawning
-            raise
-
-    async def _exec(self) -> Process:
         tied = [sys.executable, "-I", "-S", child_exec.__file__, str(os.getpid()), str(self._pid_file)]
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         with self._log_file.open("ab") as log:
@@ -238,14 +246,12 @@ class ChildProcess:
         words = last_words(self._log_file)
         return f"{why}: {words}" if words else why
 
-    def _tell(self, phase: Phase, detail: str = "", *, started: bool = False) -> None:
+    def _tell(self, phase: Phase, detail: str = "", pid: int | None = None) -> None:
         if phase is Phase.READY:
             self._ready.set()
         else:
             self._ready.clear()
-        alive = phase in (Phase.STARTING, Phase.READY) and self._process is not None
-        pid = self._process.pid if alive and self._process else None
-        self.state = ChildState(phase, pid, self.state.starts + started, detail)
+        self.state = ChildState(phase, pid, self.state.starts + (phase is Phase.STARTING), detail)
         if self._on_state:
             self._on_state(self.state)
 

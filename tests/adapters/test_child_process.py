@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,3 +174,15 @@ async def test_a_program_that_does_not_exist_is_named(tmp_path: Path, states: St
 def test_the_backoff_never_falls_and_stays_under_its_cap(short_lives: int, first_s: float, cap_s: float) -> None:
     backoff = Backoff(first_s, cap_s)
     assert first_s <= backoff.delay_s(short_lives) <= backoff.delay_s(short_lives + 1) <= cap_s
+
+
+def test_a_loop_that_closes_without_stop_ends_its_children(tmp_path: Path) -> None:
+    async def start_and_leave() -> int | None:
+        it = child(tmp_path, UP)
+        await it.start()
+        await it.wait_ready(30)
+        return it.state.pid
+
+    pid = uvloop.run(start_and_leave())
+    assert pid is not None
+    assert identity(pid) is None
