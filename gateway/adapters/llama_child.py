@@ -88,7 +88,7 @@ class LlamaServer:
         self._health = _HEALTH[engine.launcher]
         self.child = ChildProcess(
             f"llama {self.model}",
-            Command(_argv(engine, path), {llama_script.KEY: self.api_key}, announces=True),
+            Command(_argv(engine, path, self.model), {llama_script.KEY: self.api_key}, announces=True),
             ready=self._answers,
             pid_file=data_dir.file(f"llama-{self.model}.pid"),
             log_file=data_dir.file(f"llama-{self.model}.log"),
@@ -140,9 +140,9 @@ class LlamaServer:
         self.base_url = base_url
 
 
-def _argv(engine: Engine, model: Path) -> list[str]:
+def _argv(engine: Engine, path: Path, name: str) -> list[str]:
     _require(engine)
-    described = {**asdict(engine), "model": str(model)}
+    described = {**asdict(engine), "model": str(path), "alias": name}
     return [engine.python, "-I", llama_script.__file__, json.dumps(described)]
 
 

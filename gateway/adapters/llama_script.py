@@ -1,7 +1,8 @@
 """The program of a llama.cpp child: load a model, serve it on a loopback port, announce the address.
 
-Run as `python -I llama_script.py JSON`, where JSON is `llama_child.Engine` as an object. It imports nothing of the
-gateway, because the `python` of llama-cpp-python may be another virtualenv's.
+Run as `python -I llama_script.py JSON`, where JSON is `llama_child.Engine` as an object, with the file's path as
+`model` and our name for it as `alias`. It imports nothing of the gateway, because the `python` of
+llama-cpp-python may be another virtualenv's.
 
 Once the model is loaded it writes one JSON line, `{"base_url": "http://127.0.0.1:…"}`, to standard output and closes
 it. Everything else that is written there (llama.cpp prints) goes to standard error, the log. The key that
@@ -28,6 +29,7 @@ def serve_xllamacpp(engine: dict[str, Any], key: str, announce: Callable[[str], 
 
     params = xllamacpp.CommonParams()
     params.model.path = engine["model"]
+    params.model_alias = {engine["alias"]}  # what answers call it: our name, not a path on our disk
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [key]
@@ -53,9 +55,14 @@ def serve_llama_cpp_python(engine: dict[str, Any], key: str, announce: Callable[
     listener = socket.create_server(("127.0.0.1", 0))
     threads = engine["threads"]
     model = ModelSettings(
-        model=engine["model"], n_ctx=engine["context_tokens"], n_threads=threads, n_threads_batch=threads, verbose=False
+        model=engine["model"],
+        model_alias=engine["alias"],
+        n_ctx=engine["context_tokens"],
+        n_threads=threads,
+        n_threads_batch=threads,
+        verbose=False,
     )
-    # interrupt_requests would end a running stream with [DONE], as if it were whole, when another request comes.
+    # interrupt_requests cuts a running stream when another request comes (seen with 0.3.36, 2026-11-23).
     server = ServerSettings(api_key=key, interrupt_requests=False)
     app = create_app(server_settings=server, model_settings=[model])
     announce(f"http://127.0.0.1:{listener.getsockname()[1]}")

@@ -39,6 +39,7 @@ async def test_a_whole_answer_has_text_and_usage(tiny: LlamaServer) -> None:
         answer = (await http.post("/v1/chat/completions", json=NOISE)).raise_for_status().json()
     assert answer["choices"][0]["message"]["role"] == "assistant"
     assert answer["usage"]["completion_tokens"] == 8
+    assert answer["model"] == "tiny"
 
 
 async def test_a_streamed_answer_ends_with_usage_and_done(tiny: LlamaServer) -> None:
@@ -126,7 +127,7 @@ async def test_smollm2_knows_the_capital_of_france(data_dir: DataDir) -> None:
     await server.wait_ready(100)
     question = [
         {"role": "system", "content": "You are a helpful assistant."},
-        {"role": "user", "content": "What is the capital of France?"},
+        {"role": "user", "content": "Name the capital city of France."},
     ]
     async with client(server) as http:
         body = {"messages": question, "max_tokens": 24, "temperature": 0}
