@@ -73,7 +73,9 @@ class OpenAIStream:
             if usage is None and choices is None:
                 raise malformed("has a chunk without choices")
             return []
-        for part in _parts(choices):
+        if not isinstance(choices, list):
+            raise malformed("has choices that are not a list")
+        for part in choices:
             self._mend(part)
         self._envelope = chunk
         return [chunk]
@@ -84,8 +86,10 @@ class OpenAIStream:
                 usage[key] = _tokens(usage, key) + _tokens(self._usage, "completion_tokens")
         self._usage = usage
 
-    def _mend(self, part: dict[str, Any]) -> None:
+    def _mend(self, part: Any) -> None:
         """Hold one choice to the convention, in place."""
+        if not isinstance(part, dict):
+            raise malformed("has a choice that is not an object")
         index = part.setdefault("index", 0)
         if not isinstance(index, int):
             raise malformed("has a choice whose index is not a number")
@@ -112,12 +116,6 @@ class OpenAIStream:
             return []
         envelope = {key: value for key, value in self._envelope.items() if key != "choices"}
         return [{**envelope, "choices": [], "usage": self._usage}]
-
-
-def _parts(choices: object) -> list[dict[str, Any]]:
-    if not isinstance(choices, list) or not all(isinstance(part, dict) for part in choices):
-        raise malformed("has choices that are not a list of objects")
-    return choices
 
 
 def _tokens(usage: Mapping[str, Any], key: str) -> int:

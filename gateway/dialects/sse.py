@@ -59,8 +59,9 @@ class EventParser:
         self._after_cr = portion.endswith(b"\r")
         lines = portion.splitlines(keepends=True)  # on bytes: CR, LF and CRLF only
         rest = b"" if lines[-1].endswith((b"\r", b"\n")) else lines.pop()
-        lines[0] = b"".join([*self._tail, lines[0]])
-        self._tail, self._tail_bytes = [], 0
+        if self._tail:
+            lines[0] = b"".join([*self._tail, lines[0]])
+            self._tail, self._tail_bytes = [], 0
         events = [event for line in lines if (event := self._line(line.rstrip(b"\r\n"))) is not None]
         self._keep(rest)
         return events
@@ -84,19 +85,20 @@ class EventParser:
         if not line:
             return self._dispatch()
         field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if field == b"event":
-            self._name = value.decode(errors="replace")
-        elif field in (b"data", b"error"):
+        if field in (b"data", b"error"):
+            value = value.removeprefix(b" ")
             self._data_bytes = _bounded(self._data_bytes + len(value))
             self._data.append(value)
-            self._name = self._name if field == b"data" else "error"
+            if field == b"error":
+                self._name = "error"
+        elif field == b"event":
+            self._name = value.removeprefix(b" ").decode(errors="replace")
         return None
 
     def _dispatch(self) -> Event | None:
-        event = Event(self._name, b"\n".join(self._data)) if self._data else None
+        name, data = self._name, self._data
         self._name, self._data, self._data_bytes = "", [], 0
-        return event
+        return Event(name, data[0] if len(data) == 1 else b"\n".join(data)) if data else None
 
 
 def _bounded(size_bytes: int) -> int:
