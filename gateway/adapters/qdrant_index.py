@@ -1,0 +1,168 @@
+"""Stored questions in a Qdrant server: `ports.SemanticIndex` shared by every gateway that names the same URL.
+
+A server that does not answer costs each look-up its time-out, so a breaker stops asking after three of those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.adapters.health import Health
+from gateway.adapters.semantic_points import collection_name, match, payload, point_id
+from gateway.core.breaker import Breaker
+from gateway.ports import Clock, Match, Observer, Vector
+
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient
+    from qdrant_client.models import Filter
+
+_SERVER = "Qdrant server"
+_PRUNE_EVERY_ADDS = 1_000
+"""Expired points are filtered at each read; now and then they are also deleted, so that the server does not fill."""
+
+
+class QdrantIndex:
+    """A look-up waits `timeout_s` at most; storing happens after the answer and may take `write_timeout_s`."""
+
+    def __init__(
+        self,
+        client: AsyncQdrantClient,
+        *,
+        engine: str,
+        dimensions: int,
+        observer: Observer,
+        clock: Clock,
+        timeout_s: float = 0.05,
+        write_timeout_s: float = 2.0,
+    ) -> None:
+        self._client = client
+        self.collection = collection_name(engine, dimensions)
+        self._dimensions = dimensions
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._write_timeout_s = write_timeout_s
+        self._health = Health("semantic_cache", observer)
+        self._breaker = Breaker()
+        self._ready = False
+        self._adds = 0
+
+    @classmethod
+    def connect(
+        cls, url: str, api_key: str | None = None, *, engine: str, dimensions: int, observer: Observer, clock: Clock
+    ) -> QdrantIndex:
+        """For a server by URL. Contacts nobody yet."""
+        from qdrant_client import AsyncQdrantClient
+
+        client = AsyncQdrantClient(url=url, api_key=api_key, check_compatibility=False)  # its check blocks and prints
+        return cls(client, engine=engine, dimensions=dimensions, observer=observer, clock=clock)
+
+    async def start(self) -> None:
+        """Create the collection where it is missing. A server that is down is told, not raised: `add` tries again."""
+        try:
+            async with asyncio.timeout(self._write_timeout_s):
+                await self._create_if_missing()
+        except Exception as broken:  # the client raises httpx, pydantic and its own errors
+            self._failed("preparing the collection", broken)
+
+    async def stop(self) -> None:
+        await self._client.close()
+
+    async def nearest(self, scope: str, vector: Vector, threshold: float) -> Match | None:
+        if not self._breaker.allows(self._clock.monotonic_s()):
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                found = await self._client.query_points(
+                    self.collection,
+                    query=list(vector),
+                    query_filter=self._live_in(scope),
+                    limit=1,
+                    score_threshold=threshold,
+                    with_payload=True,
+                )
+            best = match(found.points[0].payload, found.points[0].score) if found.points else None
+        except Exception as broken:  # the client raises httpx, pydantic and its own errors
+            self._failed("look-up", broken)
+            return None
+        self._worked()
+        return best
+
+    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> None:
+        from qdrant_client.models import PointStruct
+
+        if not self._breaker.allows(self._clock.monotonic_s()):
+            return
+        fields = payload(scope, key, text, self._clock.unix_s() + ttl_s)
+        point = PointStruct(id=point_id(scope, key), vector=list(vector), payload=fields)
+        try:
+            async with asyncio.timeout(self._write_timeout_s):
+                await self._create_if_missing()
+                await self._client.upsert(self.collection, [point], wait=True)
+                await self._prune_now_and_then()
+        except Exception as broken:  # the client raises httpx, pydantic and its own errors
+            self._failed("storing", broken)
+            return
+        self._worked()
+
+    def _failed(self, doing: str, broken: Exception) -> None:
+        from qdrant_client.http.exceptions import ResponseHandlingException
+
+        self._ready = False  # the collection may be what is missing: the next `add` looks
+        if isinstance(broken, TimeoutError | ResponseHandlingException):  # the latter: the connection failed
+            self._breaker.failed(self._clock.monotonic_s())
+        else:
+            self._breaker.succeeded()  # it answered, if only to refuse
+        self._health.broken(_SERVER, _detail(doing, broken))
+
+    def _worked(self) -> None:
+        self._breaker.succeeded()
+        self._health.mended(_SERVER)
+
+    async def _create_if_missing(self) -> None:
+        """Safe when several gateways start at once: losing the race is finding it there."""
+        if self._ready:
+            return
+        from qdrant_client.models import Distance, VectorParams
+
+        if not await self._client.collection_exists(self.collection):
+            try:
+                await self._client.create_collection(
+                    self.collection, vectors_config=VectorParams(size=self._dimensions, distance=Distance.COSINE)
+                )
+            except Exception:  # the client has no error of its own for a conflict
+                if not await self._client.collection_exists(self.collection):
+                    raise
+            await self._index_fields()
+        self._ready = True
+
+    async def _index_fields(self) -> None:
+        from qdrant_client.models import KeywordIndexParams, KeywordIndexType, PayloadSchemaType
+
+        by_scope = KeywordIndexParams(type=KeywordIndexType.KEYWORD, is_tenant=True)
+        await self._client.create_payload_index(self.collection, "scope", by_scope)
+        await self._client.create_payload_index(self.collection, "expires_at", PayloadSchemaType.FLOAT)
+
+    async def _prune_now_and_then(self) -> None:
+        from qdrant_client.models import FieldCondition, Filter, FilterSelector, Range
+
+        self._adds += 1
+        if self._adds % _PRUNE_EVERY_ADDS == 0:
+            expired = Filter(must=[FieldCondition(key="expires_at", range=Range(lte=self._clock.unix_s()))])
+            await self._client.delete(self.collection, FilterSelector(filter=expired), wait=False)
+
+    def _live_in(self, scope: str) -> Filter:
+        from qdrant_client.models import FieldCondition, Filter, MatchValue, Range
+
+        return Filter(
+            must=[
+                FieldCondition(key="scope", match=MatchValue(value=scope)),
+                FieldCondition(key="expires_at", range=Range(gt=self._clock.unix_s())),
+            ]
+        )
+
+
+def _detail(doing: str, broken: Exception) -> str:
+    """The kind of failure only: a client's message may quote the request, and with it a prompt."""
+    status = getattr(broken, "status_code", None)
+    return f"{doing}: {type(broken).__name__}" + (f" {status}" if status else "")
