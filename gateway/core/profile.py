@@ -10,8 +10,12 @@ from typing import Literal
 class Profile:
     """The facts of one model. Loaded from `config/models.yaml`, where each row carries its source and date.
 
-    `limit_field` is the name the provider reads for the output limit. `sampling` is false where temperature,
-    top_p and top_k are refused. `json_schema` says whether strict schemas are native, or emulated by the dialect.
+    `limit_field` is the name the provider reads for the output limit; a limit above `max_output_tokens` is lowered
+    to it. `sampling` is false where temperature, top_p and penalties are refused: they are dropped and named.
+    `vision`, `tools` and `forced_tools` (tool_choice "required" or a named tool) are false where asking is refused
+    with UnsupportedParameter; `prefill` likewise for an answer the client has begun. `json_schema` says whether
+    schemas are native, or emulated by an instruction. `reasoning` is how the model takes `reasoning_effort`: not at
+    all (dropped and named), as an effort, or at Anthropic as adaptive thinking or a token budget.
     `default_system` is sent when the conversation has no system message (a small local model needs one).
     """
 

@@ -38,6 +38,8 @@ class DeepSeek(OpenAI):
             body.setdefault("thinking", {"type": "disabled"})
         elif isinstance(effort, str) and effort in _EFFORT:
             body["reasoning_effort"] = _EFFORT[effort]
+        elif effort is not None:
+            return ["reasoning_effort"]
         return []
 
     def tidy(self, answer: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from gateway.core.profile import Profile
 from gateway.dialects.capability import check_capabilities
 from gateway.dialects.dialect import StreamDecoder, Target, WireRequest
 from gateway.dialects.json_schema import schema_instruction, schema_of
-from gateway.dialects.openai_messages import clean, with_default_system, with_instruction
+from gateway.dialects.openai_messages import clean, with_default_system, with_instruction, without_cache_marks
 from gateway.dialects.openai_stream import OpenAIStream
 from gateway.dialects.payload import malformed, parse_object
 from gateway.dialects.refusal import refusal, refusal_in_stream
@@ -37,6 +37,8 @@ class OpenAI:
         check_capabilities(chat, target.profile)
         body = {**chat.body, "model": target.model, "stream": chat.stream}
         body["messages"] = self.messages(chat, target.profile)
+        if isinstance(body.get("tools"), list):
+            body["tools"] = without_cache_marks(body["tools"])
         _limit_output(body, chat, target)
         _ask_for_usage(body, chat.stream)
         dropped = _drop_hints(body, target.profile)
@@ -107,7 +109,9 @@ def _ask_for_usage(body: dict[str, Any], stream: bool) -> None:
 
 
 def _drop_hints(body: dict[str, Any], profile: Profile) -> list[str]:
-    unwanted = (() if profile.sampling else _SAMPLING) + (("reasoning_effort",) if profile.reasoning == "none" else ())
+    unwanted = [*(() if profile.sampling else _SAMPLING), "cache_control"]
+    if profile.reasoning == "none":
+        unwanted.append("reasoning_effort")
     return [field for field in unwanted if body.pop(field, None) is not None]
 
 

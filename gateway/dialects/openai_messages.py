@@ -7,7 +7,7 @@ passed on as the same object, and nothing is ever changed in place: the bytes st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.core.chat import Message, text_of
@@ -31,7 +31,7 @@ def _clean_message(message: Message, output_only: frozenset[str]) -> Message:
     marked = isinstance(content, list) and any(isinstance(part, dict) and "cache_control" in part for part in content)
     kept = {key: value for key, value in message.items() if key not in output_only and not _empty(key, value)}
     if marked and isinstance(content, list):
-        kept["content"] = [_without_cache_control(part) for part in content]
+        kept["content"] = without_cache_marks(content)
     return kept if marked or len(kept) != len(message) else message
 
 
@@ -39,8 +39,13 @@ def _empty(key: str, value: Any) -> bool:
     return (value is None and key != "content") or (key == "tool_calls" and value == [])
 
 
-def _without_cache_control(part: Any) -> Any:
-    return {key: value for key, value in part.items() if key != "cache_control"} if isinstance(part, dict) else part
+def without_cache_marks(parts: Iterable[Any]) -> list[Any]:
+    """Content parts or tools without Anthropic's `cache_control`, which OpenAI refuses as an unknown parameter."""
+    return [_unmarked(part) if isinstance(part, dict) and "cache_control" in part else part for part in parts]
+
+
+def _unmarked(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "cache_control"}
 
 
 def flat(messages: Iterable[Message]) -> list[Message]:

@@ -50,6 +50,10 @@ def test_effort_is_mapped_to_the_three_levels(asked: str, expected: str) -> None
     assert sent(DEEPSEEK, reasoning_effort=asked)["reasoning_effort"] == expected
 
 
+def test_an_effort_nobody_knows_is_dropped_and_named() -> None:
+    assert encode(DEEPSEEK, reasoning_effort="utmost").dropped == ("reasoning_effort",)
+
+
 def test_no_effort_turns_thinking_off_unless_the_client_said_otherwise() -> None:
     body = sent(DEEPSEEK, reasoning_effort="none")
     assert body["thinking"] == {"type": "disabled"}

@@ -112,7 +112,13 @@ def test_an_empty_list_of_tool_calls_is_left_out() -> None:
 def test_cache_marks_of_another_vendor_are_left_out() -> None:
     part = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}
     message = {"role": "user", "content": [part]}
-    assert sent(OPENAI, messages=[message])["messages"][0]["content"] == [{"type": "text", "text": "long"}]
+    mark = {"type": "ephemeral"}
+    request = encode(OPENAI, messages=[message], tools=[{**WEATHER, "cache_control": mark}], cache_control=mark)
+    body = orjson.loads(request.body)
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "long"}]
+    assert body["tools"] == [WEATHER]
+    assert "cache_control" not in body
+    assert request.dropped == ("cache_control",)
 
 
 def test_the_clients_request_is_never_changed_in_place() -> None:
