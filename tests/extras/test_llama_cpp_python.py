@@ -38,13 +38,13 @@ def client(server: LlamaServer) -> httpx.AsyncClient:
 
 
 async def streamed(server: LlamaServer, body: dict[str, Any]) -> list[str]:
-    async with client(server) as http, http.stream("POST", "/v1/chat/completions", json=body) as answer:
+    async with client(server) as http, http.stream("POST", "/chat/completions", json=body) as answer:
         return [line.removeprefix("data: ") async for line in answer.aiter_lines() if line.startswith("data: ")]
 
 
 async def test_a_whole_answer_has_text_and_usage(tiny: LlamaServer) -> None:
     async with client(tiny) as http:
-        answer = (await http.post("/v1/chat/completions", json=NOISE)).raise_for_status().json()
+        answer = (await http.post("/chat/completions", json=NOISE)).raise_for_status().json()
     assert answer["choices"][0]["message"]["role"] == "assistant"
     assert answer["usage"]["completion_tokens"] == 8
     assert answer["model"] == "tiny"
@@ -71,7 +71,7 @@ async def test_it_serves_one_request_at_a_time_and_says_so(tiny: LlamaServer) ->
 
 async def test_a_caller_without_the_key_is_refused(tiny: LlamaServer) -> None:
     async with httpx.AsyncClient(base_url=tiny.base_url or "", trust_env=False) as stranger:
-        assert (await stranger.post("/v1/chat/completions", json=NOISE)).status_code == 401
+        assert (await stranger.post("/chat/completions", json=NOISE)).status_code == 401
 
 
 async def test_smollm2_knows_the_capital_of_france(data_dir: DataDir) -> None:
@@ -84,6 +84,6 @@ async def test_smollm2_knows_the_capital_of_france(data_dir: DataDir) -> None:
     ]
     async with client(server) as http:
         body = {"messages": question, "max_tokens": 24, "temperature": 0}
-        answer = (await http.post("/v1/chat/completions", json=body)).raise_for_status().json()
+        answer = (await http.post("/chat/completions", json=body)).raise_for_status().json()
     assert "Paris" in answer["choices"][0]["message"]["content"]
     await server.stop()
