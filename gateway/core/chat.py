@@ -38,6 +38,7 @@ def parse_chat(body: object) -> ChatRequest:
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object with `model` and `messages`.")
     body = {key: value for key, value in body.items() if key != "thriftgate"}
+    _check_tools(body)
     stream = _boolean(body, "stream")
     return ChatRequest(
         model=_model(body),
@@ -96,6 +97,12 @@ def _check_message(message: object, where: str) -> None:
         raise InvalidRequest(
             f"`{where}.content` must be a string or a list of parts, each with a `type`.", param=f"{where}.content"
         )
+
+
+def _check_tools(body: Mapping[str, Any]) -> None:
+    """They are counted to choose a model; what is in them is the provider's to judge."""
+    if not isinstance(body.get("tools"), list | None):
+        raise InvalidRequest("`tools` must be a list.", param="tools")
 
 
 def _boolean(body: Mapping[str, Any], name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -11,6 +12,7 @@ from gateway.core.tiers import Tier
 
 CacheMode = Literal["on", "off", "refresh", "read-only"]
 PREFIX = "x-thriftgate-"
+_DIGITS = re.compile(r"[0-9]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _whole_number(value: object, name: str) -> int | None:
     if value is None:
         return None
     text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= 31_536_000:
+    if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= 31_536_000:
         raise InvalidRequest(f"`{name}` must be whole seconds from 1 to 31536000.", param=name)
     return int(text)
 
@@ -116,9 +118,9 @@ def _threshold(value: object, name: str) -> float | None:
         return None
     try:
         number = float(value)  # type: ignore[arg-type]  # anything else is refused by the except
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
-    if not 0.0 <= number <= 1.0:
+    if isinstance(value, bool) or not 0.0 <= number <= 1.0:
         raise InvalidRequest(f"`{name}` must be a number from 0 to 1.", param=name)
     return number
 
@@ -132,8 +134,8 @@ def _tier(value: object, name: str) -> Tier | None:
 
 
 def _fallback(value: object, name: str) -> bool:
-    if value is None or value in (False, "false"):
+    if value is None or value is False or value == "false":
         return True
-    if value in (True, "true"):
+    if value is True or value == "true":
         return False
     raise InvalidRequest(f"`{name}` must be true or false.", param=name)
