@@ -55,4 +55,5 @@ def _pictures(chat: ChatRequest) -> Iterator[str]:
             for part in content:
                 if part["type"] == "image_url":
                     image = part.get("image_url")
-                    yield str(image.get("url", "")) if isinstance(image, dict) else str(image or "")
+                    url = image.get("url") if isinstance(image, dict) else image
+                    yield url if isinstance(url, str) else ""

@@ -34,6 +34,11 @@ class Rates:
         )
         return total / _PER_MTOK
 
+    def most(self, usage: Usage) -> Decimal:
+        """The most so many tokens can cost: any input may turn out to be written to a cache, which is often dearer."""
+        dearest = max(rate for rate in (self.input_usd, self.cache_read_usd, self.cache_write_usd) if rate is not None)
+        return (dearest * usage.input_tokens + self.output_usd * usage.output_tokens) / _PER_MTOK
+
 
 @dataclass(frozen=True, slots=True)
 class LongContext:
@@ -73,8 +78,9 @@ class Price:
         return self._rates_for(usage).cost(usage)
 
     def bound(self, usage: Usage) -> Decimal:
-        """The most `usage` can cost at any hour: what a reservation must cover."""
-        return max(rates.cost(usage) for rates in (self._rates_for(usage), *(peak.rates for peak in self.peaks)))
+        """The most that `usage`, or any smaller one, can cost at any hour: what a reservation must cover."""
+        reached = (step.rates for step in self.long_contexts if usage.input_tokens > step.over_tokens)
+        return max(rates.most(usage) for rates in (self.rates, *reached, *(peak.rates for peak in self.peaks)))
 
     def _rates_for(self, usage: Usage) -> Rates:
         over = [step for step in self.long_contexts if usage.input_tokens > step.over_tokens]
