@@ -42,8 +42,8 @@ class Usage:
     @classmethod
     def from_openai(cls, usage: Mapping[str, Any]) -> Usage:
         """Read an OpenAI-shaped usage object: absent or impossible counts are 0, parts never exceed the whole."""
-        prompt_details = usage.get("prompt_tokens_details") or {}
-        completion_details = usage.get("completion_tokens_details") or {}
+        prompt_details = _object(usage.get("prompt_tokens_details"))
+        completion_details = _object(usage.get("completion_tokens_details"))
         input_tokens = _count(usage.get("prompt_tokens"))
         output_tokens = _count(usage.get("completion_tokens"))
         cache_read = min(_count(prompt_details.get("cached_tokens")), input_tokens)
@@ -63,6 +63,10 @@ class Usage:
             },
             "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
         }
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _count(value: object) -> int:
