@@ -193,7 +193,11 @@ class RedisLedger:
             self._observer.tell(Overshoot(settlement.service, tokens, nano_usd))
 
     async def _run(self, operation: str, service: str, window: Window, *args: str | int) -> list[Any]:
-        """One call of the script: [word, the server's milliseconds, ...]. Raises RedisTrouble."""
+        """One call of the script: [word, the server's milliseconds, ...]. Raises RedisTrouble.
+
+        A hold is asked for twice: it is the only call whose failure a client would see, and its id makes the second
+        one the same hold.
+        """
         keys = budget_keys(service, window)
         reply = await self._link.call(
             "write",
@@ -207,6 +211,7 @@ class RedisLedger:
                 LATE_MS,
                 *args,
             ),
+            twice=operation == "hold",
         )
         self._ahead_s = reply[1] / 1000 - self._clock.unix_s()
         return reply

@@ -305,6 +305,15 @@ async def test_a_frozen_redis_closes_hard_budgets_and_is_told_once(
     assert [type(event) for event in told.events] == [Degraded]
 
 
+async def test_a_hold_whose_connection_was_cut_is_asked_for_again_and_made_once(
+    ledger: RedisLedger, redis_client: RedisClient
+) -> None:
+    hold = await ledger.hold("a", "search", DAY, Amount(10))
+    await redis_client.client_kill_filter(_type="normal", skipme=False)
+    await ledger.hold("b", "search", DAY, Amount(10))
+    assert await sums(redis_client, hold) == {"reserved_tokens": 20}
+
+
 async def test_a_hold_without_an_answer_leaves_nothing_reserved(
     broken: tuple[Valkey, RedisClient, RedisLedger], hand_clock: HandClock
 ) -> None:
