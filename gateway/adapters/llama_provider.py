@@ -1,0 +1,87 @@
+"""A provider whose server is our own child: an ordinary HTTP provider, once the model is loaded.
+
+A request that comes earlier waits, at most as long as any request may wait for its first token, and then
+fails with the name of what it waited for, so that another model can be tried. A restarted child has another port,
+so the HTTP provider is made anew; the old one's requests died with the old child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gateway.adapters.child_process import ChildNotReady
+from gateway.adapters.llama_child import LlamaServer
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import UpstreamTimeout
+from gateway.core.plan import Model
+from gateway.ports import Provider, Upstream
+
+
+class LlamaProvider:
+    """`connect` makes the HTTP provider for a server that is ready: its `base_url`, `api_key` and `total_slots` are
+    known by then. `wait_s` bounds the waiting of one request."""
+
+    def __init__(
+        self, name: str, server: LlamaServer, connect: Callable[[LlamaServer], Provider], wait_s: float
+    ) -> None:
+        self._name = name
+        self._server = server
+        self._connect = connect
+        self._wait_s = wait_s
+        self._connected: tuple[str | None, Provider] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def absence(self) -> str | None:
+        """Never: a model that cannot run here is refused when its `LlamaServer` is made."""
+        return None
+
+    @property
+    def waiting_for(self) -> str | None:
+        return self._server.waiting_for
+
+    @asynccontextmanager
+    async def chat(self, chat: ChatRequest, model: Model, max_output_tokens: int | None) -> AsyncIterator[Upstream]:
+        provider = await self._when_ready()
+        async with provider.chat(chat, model, max_output_tokens) as upstream:
+            yield upstream
+
+    async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
+        return await (await self._when_ready()).embed(body, model)
+
+    async def start(self) -> None:
+        await self._server.start()
+
+    async def stop(self) -> None:
+        if self._connected is not None:
+            await self._connected[1].stop()
+            self._connected = None
+        await self._server.stop()
+
+    async def _when_ready(self) -> Provider:
+        if self._server.waiting_for is not None:
+            await self._wait()
+        if self._connected is None or self._connected[0] != self._server.base_url:
+            await self._reconnect()
+        assert self._connected is not None
+        return self._connected[1]
+
+    async def _wait(self) -> None:
+        try:
+            await self._server.wait_ready(self._wait_s)
+        except ChildNotReady as exc:
+            waited_for = self._server.waiting_for or self._server.model
+            raise UpstreamTimeout(f"{self._name}: {waited_for}, not ready after {self._wait_s:g} s") from exc
+
+    async def _reconnect(self) -> None:
+        """The new one is in place before the first await, so two requests at once make one connection."""
+        old, new = self._connected, self._connect(self._server)
+        self._connected = (self._server.base_url, new)
+        await new.start()
+        if old is not None:
+            await old[1].stop()
