@@ -6,6 +6,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.state",
+    "tests.fixtures.ledger",
     "tests.fixtures.semantic",
     "tests.fixtures.children",
     "tests.fixtures.loopback",
