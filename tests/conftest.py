@@ -6,8 +6,8 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.state",
-    "tests.fixtures.ledger",
     "tests.fixtures.semantic",
+    "tests.fixtures.ledger",  # after the two whose names it imports: pytest rewrites a plugin before its first import
     "tests.fixtures.children",
     "tests.fixtures.loopback",
     "tests.fixtures.gateway",
