@@ -35,6 +35,11 @@ class Model:
         """The `provider/model` spelling."""
         return f"{self.provider}/{self.upstream}"
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """All the names by which a client or a configuration may mean this model."""
+        return self.name, self.pinned_name, f"{self.provider}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -49,7 +54,7 @@ class Catalog:
     def find(self, name: str) -> Model | None:
         """By catalog name, or by `provider/model` in either the catalog's or the provider's spelling."""
         for model in self.models:
-            if name in (model.name, model.pinned_name, f"{model.provider}/{model.name}"):
+            if name in model.spellings:
                 return model
         return None
 
@@ -79,7 +84,7 @@ def _pinned(chat: ChatRequest, service: Service, catalog: Catalog) -> Plan:
     if model is None:
         known = ", ".join([AUTO, *(model.name for model in catalog.present())])
         raise ModelNotFound(f"There is no model `{chat.model}`. Here are: {known}.", param="model")
-    if not service.may_ask(chat.model, model.name, model.pinned_name):
+    if not service.may_ask(*model.spellings):
         raise Forbidden(f"Service `{service.name}` may not use model `{chat.model}`.", param="model")
     if model.provider in catalog.absent:
         reason = catalog.absent[model.provider]

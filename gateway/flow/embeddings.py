@@ -123,7 +123,7 @@ class Embeddings:
         if model is None:
             known = ", ".join(model.name for model in self._catalog.present()) or "none"
             raise ModelNotFound(f"There is no embedding model `{asked}`. Here are: {known}.", param="model")
-        if not call.service.may_ask(asked, model.name, model.pinned_name):
+        if not call.service.may_ask(*model.spellings):
             raise Forbidden(f"Service `{call.service.name}` may not use model `{asked}`.", param="model")
         if model.provider in self._catalog.absent:
             reason = self._catalog.absent[model.provider]
