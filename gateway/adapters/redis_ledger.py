@@ -45,8 +45,6 @@ from gateway.core.errors import BudgetExceeded, LedgerUnavailable
 from gateway.core.events import Overshoot
 from gateway.ports import Clock, Hold, Observer
 
-_SCRIPT = files("gateway.adapters").joinpath("lua/ledger.lua").read_text()
-_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how EVALSHA names a script
 _UNBUDGETED: WindowKind = "month"
 _LINGER_S = 1.0
 # The first answer may say that it is another window; a second time means that the window turned in between.
@@ -79,6 +77,8 @@ class RedisLedger:
         self._lease_s = lease_s
         self._server_ms = server_ms
         self._ahead_s = 0.0
+        self._script = files("gateway.adapters").joinpath("lua/ledger.lua").read_text()
+        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()  # EVALSHA's name for it
         self._link = RedisLink(client, "ledger", clock, observer, timeout_s=timeout_s, breaker=breaker)
         self._backlog = SettlementBacklog(max_waiting)
         self._behind = Behind(self._write_waiting, pause_s=_LINGER_S)
@@ -218,9 +218,9 @@ class RedisLedger:
 
     async def _eval(self, keys: list[str], *args: str | int) -> list[Any]:
         try:
-            reply: list[Any] = await self._client.evalsha(_SHA, len(keys), *keys, *args)
+            reply: list[Any] = await self._client.evalsha(self._sha, len(keys), *keys, *args)
         except NoScriptError:
-            reply = await self._client.eval(_SCRIPT, len(keys), *keys, *args)
+            reply = await self._client.eval(self._script, len(keys), *keys, *args)
         return reply
 
     def _server_unix_s(self) -> float:
