@@ -15,11 +15,13 @@ from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing, find_valke
 from tests.fixtures.children import States
 
 
-async def test_valkey_answers_on_its_private_socket_and_no_tcp_port(valkey: ValkeyChild) -> None:
-    async with Redis.from_url(valkey.url) as client:
-        assert await client.set("valkey-child:k", "v")
+async def test_valkey_answers_on_its_private_socket_and_no_tcp_port(data_dir: DataDir) -> None:
+    child = ValkeyChild(data_dir)
+    await child.start()
+    async with Redis.from_url(child.url) as client:
         assert (await client.config_get("port"))["port"] == "0"
-    assert stat.S_IMODE(valkey.socket.stat().st_mode) == 0o700
+    assert stat.S_IMODE(child.socket.stat().st_mode) == 0o700
+    await child.stop()
 
 
 async def test_a_write_survives_a_killed_valkey(data_dir: DataDir, states: States) -> None:
