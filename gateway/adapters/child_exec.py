@@ -9,7 +9,7 @@ threads and unknown to uvloop. In this order, so that a gateway killed at any mo
 3. write the pid file: from here on the next gateway can find us (`stale_child`);
 4. exec: same pid, same start time, the signal of (1) kept.
 
-Imports only the standard library: it runs without site-packages, and starts in about 20 ms.
+Imports only the standard library: it runs without site-packages, and starts in 30 ms (2026-11-23).
 """
 
 from __future__ import annotations
