@@ -7,7 +7,7 @@ without message_stop is cut. Events and blocks that are not known here are passe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -44,19 +44,20 @@ class AnthropicStream:
             "error": self._error,
         }
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """The chunks that `data` completes. Raises UpstreamError."""
-        return [chunk for event in self._events.feed(data) for chunk in self._read(event)]
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """The chunks that `data` completes, each before an error behind it. Raises UpstreamError."""
+        for event in self._events.feed(data):
+            yield from self._read(event)
 
-    def close(self) -> list[Chunk]:
-        """The body has ended. Raises UpstreamCut unless message_stop has come; half an event is a cut too."""
+    def close(self) -> Iterator[Chunk]:
+        """The body has ended. Raises UpstreamCut unless the terminal event has come; half an event is a cut too."""
         try:
-            chunks = [chunk for event in self._events.close() for chunk in self._read(event)]
+            for event in self._events.close():
+                yield from self._read(event)
         except UpstreamMalformed as error:
             raise _cut() from error
         if not self._done:
             raise _cut()
-        return chunks
 
     def _read(self, event: Event) -> list[Chunk]:
         if self._done:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,10 +46,12 @@ class WireRequest:
 class StreamDecoder(Protocol):
     """Bytes in any portions → chunks, as early as possible. One instance per answer."""
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """The chunks that `data` completes. Raises UpstreamError for an error event or a malformed one."""
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """The chunks that `data` completes, each before an error behind it in the same portion: what the client hears
+        and what is charged must not depend on how the network cut the bytes. To be read to its end, or to its error.
+        Raises UpstreamError for an error event or a malformed one."""
 
-    def close(self) -> list[Chunk]:
+    def close(self) -> Iterator[Chunk]:
         """The body has ended: what is left. Raises UpstreamCut when the terminal event never came."""
 
 

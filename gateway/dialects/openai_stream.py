@@ -11,7 +11,7 @@ events looks exactly like that, and the usage would be missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gateway.core.chunks import Chunk
@@ -40,19 +40,20 @@ class OpenAIStream:
         self._usage: dict[str, Any] = {}
         self._done = False
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """The chunks that `data` completes. Raises UpstreamError."""
-        return [chunk for event in self._events.feed(data) for chunk in self._read(event)]
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """The chunks that `data` completes, each before an error behind it. Raises UpstreamError."""
+        for event in self._events.feed(data):
+            yield from self._read(event)
 
-    def close(self) -> list[Chunk]:
-        """The body has ended. Raises UpstreamCut unless `[DONE]` has come; half a chunk is a cut too."""
+    def close(self) -> Iterator[Chunk]:
+        """The body has ended. Raises UpstreamCut unless the terminal event has come; half an event is a cut too."""
         try:
-            chunks = [chunk for event in self._events.close() for chunk in self._read(event)]
+            for event in self._events.close():
+                yield from self._read(event)
         except UpstreamMalformed as error:
             raise _cut() from error
         if not self._done:
             raise _cut()
-        return chunks
 
     def _read(self, event: Event) -> list[Chunk]:
         if self._done:

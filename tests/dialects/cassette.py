@@ -35,7 +35,7 @@ def play(dialect: Dialect, portions: Iterable[bytes]) -> list[Chunk]:
     """Every chunk of one streamed body."""
     decoder = dialect.decoder()
     chunks = [chunk for portion in portions for chunk in decoder.feed(portion)]
-    return chunks + decoder.close()
+    return [*chunks, *decoder.close()]
 
 
 def whole_streams() -> list[str]:

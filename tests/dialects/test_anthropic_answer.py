@@ -116,7 +116,7 @@ def test_events_and_blocks_of_an_unknown_kind_are_passed_over() -> None:
 
 def test_a_stream_that_does_not_open_with_message_start_is_malformed() -> None:
     with pytest.raises(UpstreamMalformed):
-        ANTHROPIC.decoder().feed(b'data: {"type":"content_block_stop","index":0}\n\n')
+        list(ANTHROPIC.decoder().feed(b'data: {"type":"content_block_stop","index":0}\n\n'))
 
 
 @pytest.mark.parametrize(

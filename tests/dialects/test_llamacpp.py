@@ -68,8 +68,9 @@ def test_an_overflow_is_a_context_length_error() -> None:
     error = LLAMA.error(400, {}, read("llamacpp/overflow.json"))
     assert isinstance(error, UpstreamContextLength)
     assert "512 tokens" in error.message
+    line = b"error: " + orjson.dumps(orjson.loads(read("llamacpp/overflow.json"))["error"]) + b"\n\n"
     with pytest.raises(UpstreamContextLength):
-        LLAMA.decoder().feed(b"error: " + orjson.dumps(orjson.loads(read("llamacpp/overflow.json"))["error"]) + b"\n\n")
+        list(LLAMA.decoder().feed(line))
 
 
 def test_loading_is_overload_for_now() -> None:

@@ -232,9 +232,9 @@ def test_an_error_inside_a_stream_ends_it() -> None:
     decoder = OPENAI.decoder()
     body = read("openai/error_in_stream.sse")
     at = body.index(b'data: {"error"')
-    assert len(decoder.feed(body[:at])) == 2
+    assert len(list(decoder.feed(body[:at]))) == 2
     with pytest.raises(UpstreamError, match=r"^The provider failed\.$") as caught:
-        decoder.feed(body[at:])
+        list(decoder.feed(body[at:]))
     assert caught.value.reached
 
 

@@ -96,8 +96,8 @@ def test_a_stream_and_a_whole_answer_say_the_same(name: str) -> None:
 def test_chunks_come_as_soon_as_their_event_is_whole(name: str) -> None:
     decoder = dialect_of(name).decoder()
     for event in read(name).split(b"\n\n")[:-1]:
-        assert decoder.feed(event) == []
-        early = decoder.feed(b"\n\n")
+        assert list(decoder.feed(event)) == []
+        early = list(decoder.feed(b"\n\n"))
         assert (b'"content":"' not in event and b'"text_delta"' not in event) or early
 
 
@@ -109,7 +109,7 @@ def test_a_malformed_event_is_malformed_at_once(dialect: str, line: bytes) -> No
     if dialect == "anthropic" and b"object" in line:
         return  # an event of unknown type, which its versioning rules ask us to pass over
     with pytest.raises(UpstreamMalformed):
-        DIALECTS[dialect].decoder().feed(line)
+        list(DIALECTS[dialect].decoder().feed(line))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -156,7 +156,7 @@ def test_a_damaged_stream_raises_nothing_but_upstream_errors(case: tuple[str, by
     try:
         for chunk in decoder.feed(body):
             assembler.add(chunk)
-        decoder.close()
+        list(decoder.close())
     except UpstreamError as error:
         reached = error.reached
     else:
