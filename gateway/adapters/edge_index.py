@@ -50,7 +50,7 @@ class EdgeIndex:
         clock: Clock,
         max_points: int = 20_000,
     ) -> None:
-        """20,000 points of 384 dimensions take about 50 MB of memory and 1.5 ms a query."""
+        """20,000 points of 384 dimensions take 57 MiB of memory, 26 MB of disk and 2 ms a query (10 MiB when empty)."""
         self._folder = folder / collection_name(engine, dimensions)
         self._dimensions = dimensions
         self._max_points = max_points

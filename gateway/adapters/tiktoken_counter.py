@@ -38,11 +38,11 @@ _PATTERN = "|".join(  # how o200k_base splits a text before merging: the same fi
 )
 
 _ON_LOOP_CHARACTERS = 8_192
-"""About 1 ms of counting; more goes to the thread."""
+"""About 0.6 ms of counting; more goes to the thread."""
 
 
 class TiktokenCounter:
-    """`ports.TokenCounter`. The vocabulary (about 60 MB of memory) is loaded at the first count, off the loop."""
+    """`ports.TokenCounter`. The vocabulary (85 MiB of memory, 0.7 s) is loaded at the first count, off the loop."""
 
     def __init__(self, vocabulary: Path | None = None) -> None:
         """`vocabulary` is quicktok's `o200k.vocab`; by default the one in the installed package.
@@ -82,8 +82,10 @@ def _load(vocabulary: Path) -> Encoding:
     from tiktoken import Encoding
 
     ranks = read_ranks(vocabulary.read_bytes())
-    lines = b"".join(base64.b64encode(token) + b" %d\n" % rank for token, rank in ranks.items())
-    if hashlib.sha256(lines).hexdigest() != _SHA256:
+    digest = hashlib.sha256()
+    for token, rank in ranks.items():  # line by line: the whole text would be 3.6 MB more at the peak
+        digest.update(base64.b64encode(token) + b" %d\n" % rank)
+    if digest.hexdigest() != _SHA256:
         raise ValueError(f"{vocabulary} is not the vocabulary of o200k_base")
     return Encoding("o200k_base", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
 
