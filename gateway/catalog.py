@@ -36,7 +36,7 @@ class Catalogs:
 def build_catalogs(loaded: Loaded, price_of: PriceBook) -> Catalogs:
     """Raises ConfigError for a model without a price: unpriced models cost $0 elsewhere, and no budget ever fires."""
     settings = loaded.settings
-    problems: list[Problem] = []
+    problems = list(_own_name_taken(loaded))
     chat: list[Model] = []
     embeddings = list(_own_embedder(loaded))
     for name, model in settings.models.items():
@@ -99,6 +99,12 @@ def _unpriced(loaded: Loaded, name: str, model: ModelSettings) -> Problem:
         f"`models.{name}` has no price, and genai-prices does not know it for provider `{model.provider}`",
         "add `price: {input: …, output: …}` in US dollars per million tokens, or `price: free`",
     )
+
+
+def _own_name_taken(loaded: Loaded) -> Iterator[Problem]:
+    if EMBEDDED in loaded.settings.providers:
+        where = loaded.source.where(("providers", EMBEDDED))
+        yield Problem(where, f"`providers.{EMBEDDED}` is the gateway's own name", "call the provider something else")
 
 
 def _service(service: ServiceSettings) -> Service:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from gateway.core.budget import WindowKind
+from gateway.core.budget import MAX_LIMIT, WindowKind
 from gateway.core.tiers import Tier
 from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
 
@@ -28,7 +28,7 @@ Name = Annotated[str, Field(pattern=NAME)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused, values are never changed after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class Server(Section):
@@ -36,7 +36,7 @@ class Server(Section):
     port: int = Field(4000, ge=0, le=65_535)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1_024)
     drain_s: float = Field(20.0, ge=0)
-    admin_key: str | None = None
+    admin_key: str | None = Field(None, min_length=1)
     public_metrics: bool = False
 
 
@@ -46,7 +46,7 @@ class State(Section):
 
 class Vectors(Section):
     qdrant_url: str = "embedded"
-    qdrant_api_key: str | None = None
+    qdrant_api_key: str | None = Field(None, min_length=1)
     max_points: int = Field(20_000, ge=1)
 
 
@@ -59,7 +59,7 @@ class EmbedderSettings(Section):
 class Provider(Section):
     kind: Literal["llamacpp", "deepseek", "anthropic", "openai"]
     base_url: str | None = None
-    api_key: str | None = None
+    api_key: str | None = Field(None, min_length=1)
     model: str | None = None
     launcher: Literal["xllamacpp", "llama-cpp-python"] = "xllamacpp"
     context_tokens: int = Field(2_048, ge=256)
@@ -115,8 +115,8 @@ class CacheSettings(Section):
 
 
 class BudgetSettings(Section):
-    # The ledger's arithmetic is exact to 2**53, of tokens and of nano-dollars alike.
-    tokens: int | None = Field(None, ge=1, le=2**53)
+    # The ledger's arithmetic is exact to MAX_LIMIT, of tokens and of nano-dollars alike.
+    tokens: int | None = Field(None, ge=1, le=MAX_LIMIT)
     usd: Usd | None = Field(None, le=Decimal(9_007_199))
     window: WindowKind = "month"
 
@@ -182,11 +182,13 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, **overrides: Any) 
     """
     source = read(path, environ)
     document = _overridden(source.document, environ, overrides)
+    problems = list(_unset_secrets(source))
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        raise ConfigError(*(_problem(source, dict(found)) for found in error.errors())) from None
-    problems = list(_contradictions(settings, source))
+        told = (_problem(source, dict(found)) for found in error.errors() if found["loc"] not in source.unset)
+        raise ConfigError(*problems, *filter(None, told)) from None
+    problems += _contradictions(settings, source)
     if problems:
         raise ConfigError(*problems)
     return Loaded(settings, source)
@@ -203,21 +205,41 @@ def is_loopback(host: str) -> bool:
 def _overridden(
     document: Mapping[str, Any], environ: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    server = dict(document.get("server") or {})
-    server.update({key: overrides[key] for key in ("host", "port") if overrides.get(key) is not None})
+    server = document.get("server") or {}
+    if isinstance(server, dict):
+        server = server | {key: overrides[key] for key in ("host", "port") if overrides.get(key) is not None}
     data_dir = overrides.get("data_dir") or environ.get("THRIFTGATE_DATA_DIR") or document.get("data_dir")
     return {**document, "server": server, **({"data_dir": data_dir} if data_dir else {})}
 
 
-def _problem(source: Source, found: Mapping[str, Any]) -> Problem:
-    path: KeyPath = tuple(found["loc"])
-    key = ".".join(map(str, path))
-    mends = {
-        "extra_forbidden": "remove it or check its spelling; config/README.md lists every setting",
-        "missing": f"add `{path[-1] if path else ''}`",
-    }
-    message = "is not a setting" if found["type"] == "extra_forbidden" else str(found["msg"])
-    return Problem(source.where(path), f"`{key}`: {message}", mends.get(str(found["type"]), "see config/README.md"))
+def _unset_secrets(source: Source) -> Iterator[Problem]:
+    """Only a provider may do without its key: it is then absent."""
+    for path, variable in source.unset.items():
+        if not (len(path) == 3 and path[0] == "providers" and path[2] == "api_key"):
+            yield Problem(source.where(path), f"`{_dotted(path)}`: {variable} is not set", f"set {variable}, not empty")
+
+
+def _problem(source: Source, found: Mapping[str, Any]) -> Problem | None:
+    """None for an error about the form of a price that was not meant."""
+    path: KeyPath = tuple(part for part in found["loc"] if part not in _PRICE_FORMS)
+    kind, message = str(found["type"]), str(found["msg"])
+    mend = "see config/README.md"
+    if len(path) < len(found["loc"]):
+        if kind == "model_type" or (kind == "literal_error" and isinstance(found["input"], dict)):
+            return None
+        mend = "write `price: free`, or `price: {input: …, output: …}` in US dollars per million tokens"
+    if kind == "extra_forbidden":
+        message, mend = "is not a setting", "remove it or check its spelling; config/README.md lists every setting"
+    elif kind == "missing":
+        mend = f"add `{path[-1]}`"
+    return Problem(source.where(path), f"`{_dotted(path)}`: {message}", mend)
+
+
+_PRICE_FORMS = ("literal['free']", RatesUsd.__name__)
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(map(str, path))
 
 
 def _contradictions(settings: Settings, source: Source) -> Iterator[Problem]:
@@ -228,7 +250,11 @@ def _contradictions(settings: Settings, source: Source) -> Iterator[Problem]:
         if provider.kind == "llamacpp" and provider.base_url is None and provider.model is None:
             where = source.where(("providers", name))
             yield Problem(where, f"`providers.{name}` has neither `model` nor `base_url`", "add `model: smollm2-135m`")
-        if provider.kind != "llamacpp" and "api_key" not in source.document["providers"][name]:
+        if (
+            provider.kind != "llamacpp"
+            and provider.api_key is None
+            and ("providers", name, "api_key") not in source.unset
+        ):
             mend = f"add `api_key: os.environ/{provider.kind.upper()}_API_KEY`"
             yield Problem(source.where(("providers", name)), f"`providers.{name}` has no `api_key`", mend)
     if not settings.services and not is_loopback(settings.server.host):
@@ -260,9 +286,8 @@ def _service_problems(settings: Settings, source: Source) -> Iterator[Problem]:
     digests: set[str] = set()
     for at, service in enumerate(settings.services):
         where = source.where(("services", at))
-        variable = source.unset.get(("services", at, "key"))
-        if variable:
-            yield Problem(where, f"service `{service.name}`: {variable} is not set", f"set {variable} to the key")
+        if ("services", at, "key") in source.unset:
+            pass  # told already
         elif (service.key is None) == (service.key_sha256 is None):
             yield Problem(where, f"service `{service.name}` needs `key` or `key_sha256`, one of them", "add one")
         elif service.digest in digests:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import yaml
 
 KeyPath = tuple[str | int, ...]
+Places = dict[KeyPath, str]
+_DEEPEST = 32
 SECRET = "os.environ/"  # noqa: S105  # the prefix LiteLLM's users know, not a secret
 
 
@@ -53,28 +56,54 @@ class Source:
 def read(path: Path, environ: Mapping[str, str] = os.environ) -> Source:
     """Read a file and what it includes. Raises ConfigError for what is not readable YAML."""
     document: dict[str, Any] = {}
-    places: dict[KeyPath, str] = {}
+    places: Places = {}
     unset: dict[KeyPath, str] = {}
     _merge(path, document, places, seen=())
     return Source(_with_secrets(document, (), environ, unset), places, unset)
 
 
-def _merge(path: Path, document: dict[str, Any], places: dict[KeyPath, str], seen: tuple[Path, ...]) -> None:
+def _merge(path: Path, document: dict[str, Any], places: Places, seen: tuple[Path, ...]) -> None:
     """Top-level sections of included files come first; the including file wins, section by section, key by key."""
-    if path in seen:
-        raise ConfigError(Problem(str(path), "includes itself", "remove the circle of `include:`"))
     node = _compose(path)
-    found: dict[KeyPath, str] = {}
+    found: Places = {}
     own = _value(node, (), path, found)
     if not isinstance(own, dict):
-        raise ConfigError(Problem(f"{path}:1", "must be a mapping of settings, such as `server:`"))
-    includes = own.pop("include", [])
-    for name in [includes] if isinstance(includes, str) else includes:
-        _merge(path.parent / name, document, places, (*seen, path))
+        raise ConfigError(
+            Problem(f"{path}:1", "must be a mapping of settings", "begin with a section, such as `server:`")
+        )
+    for file in _included(own.pop("include", None), path, found.get(("include",), "")):
+        if file in (*seen, path):
+            raise ConfigError(Problem(found["include",], f"{file} includes itself", "remove the circle of `include:`"))
+        _merge(file, document, places, (*seen, path))
     for section, value in own.items():
         held = document.get(section)
-        document[section] = {**held, **value} if isinstance(held, dict) and isinstance(value, dict) else value
+        if isinstance(held, dict) and isinstance(value, dict):
+            _forget(places, *((section, key) for key in value))
+            document[section] = {**held, **value}
+        else:
+            _forget(places, (section,))
+            document[section] = value
     places.update(found)
+
+
+def _included(value: Any, path: Path, where: str) -> list[Path]:
+    """The files that `include:` names, which must be there; relative to the including file."""
+    names = [value] if isinstance(value, str) else value or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(Problem(where, "`include` must be a file name or a list of them", "include: [models.yaml]"))
+    files = [path.parent / name for name in names]
+    missing = [
+        Problem(where, f"`include`: there is no file {file}", "correct it") for file in files if not file.is_file()
+    ]
+    if missing:
+        raise ConfigError(*missing)
+    return files
+
+
+def _forget(places: Places, *replaced: KeyPath) -> None:
+    """What another file now replaces is no longer where it was written."""
+    for path in [path for path in places for gone in replaced if path[: len(gone)] == gone]:
+        del places[path]
 
 
 def _compose(path: Path) -> yaml.Node | None:
@@ -83,32 +112,63 @@ def _compose(path: Path) -> yaml.Node | None:
     except OSError as error:
         problem = Problem(str(path), f"cannot be read: {error.strerror}", "name another file with --config")
         raise ConfigError(problem) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(Problem(str(path), "is not text in UTF-8", "save it as UTF-8")) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(Problem(f"{path}:{line}", f"is not valid YAML: {error.problem}")) from error
+        problem = Problem(f"{path}:{line}", f"is not valid YAML: {_unquoted(error.problem)}", _QUOTE)
+        raise ConfigError(problem) from None  # its own message quotes the line, in which there may be a secret
+    except yaml.YAMLError:
+        raise ConfigError(Problem(str(path), "has a character that YAML does not allow", "remove it")) from None
 
 
-def _value(node: yaml.Node | None, path: KeyPath, file: Path, places: dict[KeyPath, str]) -> Any:
+_QUOTE = "check brackets and indentation, and put values that begin with * & ! @ or % in quotes"
+
+
+def _unquoted(problem: str | None) -> str:
+    """What YAML says of itself, without what it quotes from the file: that may be a secret."""
+    return re.sub(r"'[^'<][^']+'", "…", problem or "")
+
+
+def _value(node: yaml.Node | None, path: KeyPath, file: Path, places: Places) -> Any:
+    if node is not None and len(path) > _DEEPEST:
+        raise ConfigError(Problem(_line(node, file), "is nested too deeply", "remove the anchor that contains itself"))
     if isinstance(node, yaml.MappingNode):
-        result: dict[Any, Any] = {}
+        result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = _scalar(key_node)
+            key = _key(key_node, file)
             if key in result:
-                raise ConfigError(Problem(f"{file}:{key_node.start_mark.line + 1}", f"`{key}` is written twice"))
-            places[*path, key] = f"{file}:{key_node.start_mark.line + 1}"
+                raise ConfigError(Problem(_line(key_node, file), f"`{key}` is written twice", "keep one of the two"))
+            places[*path, key] = _line(key_node, file)
             result[key] = _value(value_node, (*path, key), file, places)
         return result
     if isinstance(node, yaml.SequenceNode):
         for at, item in enumerate(node.value):
-            places[*path, at] = f"{file}:{item.start_mark.line + 1}"
+            places[*path, at] = _line(item, file)
         return [_value(item, (*path, at), file, places) for at, item in enumerate(node.value)]
-    return None if node is None else _scalar(node)
+    return None if node is None else _scalar(node, file)
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _line(node: yaml.Node, file: Path) -> str:
+    return f"{file}:{node.start_mark.line + 1}"
+
+
+def _key(node: yaml.Node, file: Path) -> str:
+    """As it is written: a model may be called `4` or `on`."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise ConfigError(Problem(_line(node, file), "a key must be plain text", "remove the brackets"))
+    return str(node.value)
+
+
+def _scalar(node: yaml.Node, file: Path) -> Any:
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node)
+    except (yaml.YAMLError, ValueError):
+        problem = Problem(
+            _line(node, file), "has a value that cannot be read: an unknown tag or an impossible date", _QUOTE
+        )
+        raise ConfigError(problem) from None
     finally:
         loader.dispose()
 

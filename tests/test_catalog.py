@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.adapters import genai_price_book
+from gateway.catalog import EMBEDDED, Catalogs, build_catalogs, build_services
+from gateway.core.budget import Budget
+from gateway.core.pricing import FREE, Price, Rates
+from gateway.core.tiers import Tier
+from gateway.settings import Loaded, load
+from gateway.yaml_source import ConfigError
+
+ROOT = Path(__file__).parent.parent
+LISTED = Price(Rates(Decimal(1), Decimal(2)))
+PROVIDERS = """\
+providers:
+  local: {kind: llamacpp, model: smol, context_tokens: 512}
+  remote: {kind: llamacpp, base_url: "http://127.0.0.1:9/v1"}
+  work: {kind: openai, api_key: os.environ/WORK_KEY}
+models:
+"""
+
+
+def book(kind: str, model: str) -> Price | None:
+    return LISTED if (kind, model) == ("openai", "listed") else None
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def loaded(folder: Path, *lines: str, environ: dict[str, str] | None = None) -> Loaded:
+    path = folder / "gateway.yaml"
+    path.write_text(PROVIDERS + "\n".join(lines) + "\n")
+    return load(path, environ or {})
+
+
+def catalogs(folder: Path, *lines: str, environ: dict[str, str] | None = None) -> Catalogs:
+    return build_catalogs(loaded(folder, *lines, environ=environ), book)
+
+
+def test_the_shipped_models_all_have_a_price() -> None:
+    shipped = build_catalogs(load(ROOT / "config/gateway.yaml", {}), genai_price_book.price_of)
+    assert {model.tier for model in shipped.chat.models} == set(Tier)
+    assert [model.name for model in shipped.chat.present()] == ["local-model"]
+    assert [model.name for model in shipped.chat.models if model.price == FREE] == ["local-model"]
+
+
+def test_a_model_without_a_price_is_refused_with_its_line(folder: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        catalogs(folder, "  listed: {provider: work, tier: light}", "  unheard-of: {provider: work, tier: light}")
+    (found,) = caught.value.problems
+    assert found.where == f"{folder / 'gateway.yaml'}:7"
+    assert "`models.unheard-of` has no price" in found.message
+    assert "price: free" in found.mend
+
+
+def test_every_model_without_a_price_is_told(folder: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        catalogs(folder, "  a: {provider: work, tier: light}", "  b: {provider: remote, tier: light}")
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("price", "expected"),
+    [
+        ("free", FREE),
+        ("{input: 3, output: 4}", Price(Rates(Decimal(3), Decimal(4)))),
+        (
+            "{input: 3, output: 4, cache_read: 0.3, cache_write: 3.75}",
+            Price(Rates(Decimal(3), Decimal(4), Decimal("0.3"), Decimal("3.75"))),
+        ),
+    ],
+)
+def test_a_written_price_wins_over_the_list(folder: Path, price: str, expected: Price) -> None:
+    (model,) = catalogs(folder, f"  listed: {{provider: work, tier: light, price: {price}}}").chat.models
+    assert model.price == expected
+
+
+def test_the_list_is_asked_for_the_providers_own_name(folder: Path) -> None:
+    (model,) = catalogs(folder, "  ours: {provider: work, tier: light, upstream: listed}").chat.models
+    assert (model.name, model.upstream, model.price) == ("ours", "listed", LISTED)
+
+
+def test_a_local_model_is_called_upstream_what_its_engine_loads(folder: Path) -> None:
+    (model,) = catalogs(folder, "  ours: {provider: local, tier: light, price: free}").chat.models
+    assert (model.upstream, model.pinned_name) == ("smol", "local/smol")
+
+
+def test_our_own_childs_window_is_known_and_a_servers_is_not(folder: Path) -> None:
+    lines = (
+        "  ours: {provider: local, tier: light, price: free}",
+        "  far: {provider: remote, tier: light, price: free}",
+    )
+    windows = {model.name: model.profile.context_tokens for model in catalogs(folder, *lines).chat.models}
+    assert windows == {"ours": 512, "far": None}
+
+
+def test_facts_of_a_model_reach_its_profile(folder: Path) -> None:
+    facts = "context_tokens: 9, max_output_tokens: 8, vision: true, tools: false, sampling: false, prefill: false"
+    (model,) = catalogs(folder, f"  m: {{provider: remote, tier: heavy, price: free, {facts}}}").chat.models
+    profile = model.profile
+    assert model.tier is Tier.HEAVY
+    assert (profile.context_tokens, profile.max_output_tokens, profile.vision, profile.tools) == (9, 8, True, False)
+    assert (profile.sampling, profile.prefill, profile.forced_tools) == (False, False, True)
+
+
+def test_embedding_models_are_listed_apart_beside_our_own(folder: Path) -> None:
+    built = catalogs(folder, "  listed: {provider: work, mode: embedding}", environ={"WORK_KEY": "k"})
+    assert built.chat.models == ()
+    assert [(model.name, model.provider) for model in built.embeddings.present()] == [
+        ("all-MiniLM-L6-v2", EMBEDDED),
+        ("listed", "work"),
+    ]
+
+
+def test_without_an_embedder_there_is_no_embedding_model(folder: Path) -> None:
+    lines = ("  m: {provider: remote, tier: light, price: free}", "embedder: {engine: none}")
+    assert catalogs(folder, *lines).embeddings.models == ()
+
+
+def test_a_provider_without_its_key_is_absent_with_the_reason(folder: Path) -> None:
+    assert catalogs(folder, "  listed: {provider: work, tier: light}").chat.absent == {"work": "WORK_KEY is not set"}
+    assert catalogs(folder, "  listed: {provider: work, tier: light}", environ={"WORK_KEY": "k"}).chat.absent == {}
+
+
+def test_a_provider_may_not_take_the_own_embedders_name(folder: Path) -> None:
+    path = folder / "gateway.yaml"
+    path.write_text(
+        "providers: {embedded: {kind: llamacpp, model: m}}\n"
+        "models: {m: {provider: embedded, mode: embedding, price: free}}\n"
+    )
+    with pytest.raises(ConfigError, match="the gateway's own name") as caught:
+        build_catalogs(load(path, {}), book)
+    assert caught.value.problems[0].where == f"{path}:1"
+
+
+def test_a_service_is_found_by_the_digest_of_its_key(folder: Path) -> None:
+    services = build_services(
+        loaded(
+            folder,
+            "  m: {provider: remote, tier: light, price: free}",
+            "services:",
+            "  - name: a",
+            "    key: one",
+            "    budget: {tokens: 5, usd: 0.000000001, window: day}",
+            "    models: [m]",
+            "    baseline_model: m",
+            "  - {name: b, key: two, cache_group: shared}",
+            "  - {name: c, key: three, cache_group: shared}",
+        )
+    )
+    a, b, c = services.values()
+    assert [len(digest) for digest in services] == [64, 64, 64]
+    assert (a.name, a.budget, a.models, a.baseline_model) == ("a", Budget("day", 5, 1), frozenset({"m"}), "m")
+    assert (b.budget, b.models) == (None, None)
+    assert b.cache_scope == c.cache_scope != a.cache_scope
+
+
+def test_a_group_cannot_be_named_to_reach_into_a_service(folder: Path) -> None:
+    services = build_services(
+        loaded(
+            folder,
+            "  m: {provider: remote, tier: light, price: free}",
+            "services: [{name: a, key: one}, {name: b, key: two, cache_group: a}]",
+        )
+    )
+    assert len({service.cache_scope for service in services.values()}) == 2
+
+
+def test_without_services_there_is_no_key(folder: Path) -> None:
+    assert build_services(loaded(folder, "  m: {provider: remote, tier: light, price: free}")) == {}
