@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("house", deadline=None)  # no test depends on the speed of the machine
+hypothesis.settings.load_profile("house")
 
 pytest_plugins = [
     "tests.fixtures.state",
