@@ -42,6 +42,7 @@ class Server(Section):
 
 class State(Section):
     redis_url: str = "embedded"
+    timeout_ms: float = Field(50.0, gt=0)
 
 
 class Vectors(Section):
@@ -144,7 +145,7 @@ class Timeouts(Section):
 
 
 class Upstream(Section):
-    client: Literal["pyreqwest", "httpx"] = "pyreqwest"
+    client: Literal["http1", "httpx"] = "http1"
     attempts_per_model: int = Field(2, ge=1, le=5)
 
 

@@ -8,13 +8,15 @@ import pytest
 hypothesis.settings.register_profile("house", deadline=None)  # no test depends on the speed of the machine
 hypothesis.settings.load_profile("house")
 
+# A module that others import stands before them: pytest rewrites its asserts only if it is the first to import it.
 pytest_plugins = [
     "tests.fixtures.state",
     "tests.fixtures.semantic",
-    "tests.fixtures.ledger",  # after the two whose names it imports: pytest rewrites a plugin before its first import
+    "tests.fixtures.ledger",
     "tests.fixtures.children",
     "tests.fixtures.loopback",
     "tests.fixtures.gateway",
+    "tests.fixtures.process",
 ]
 
 collect_ignore = ["extras"]  # they need a virtualenv of their own: deploy/extras/test-extras.sh

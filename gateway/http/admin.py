@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -22,7 +22,6 @@ from gateway.core.errors import (
     Unauthenticated,
 )
 from gateway.core.plan import AUTO, Catalog, Model
-from gateway.core.service import Service
 from gateway.core.tiers import Tier
 from gateway.http.auth import Keyring
 from gateway.http.exchange import error_body, error_headers
@@ -40,15 +39,15 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`waiting_for` names each part that is not ready and why; `absent` the providers that never will be (no key)."""
+    """`waiting_for` names each part that is not ready and why; `absent` what never will be (no key)."""
 
     waiting_for: Callable[[], Mapping[str, str]]
-    absent: Mapping[str, str]
+    absent: Callable[[], Mapping[str, str]]
 
     def report(self) -> tuple[int, dict[str, Any]]:
         """HTTP status and body."""
         waiting = dict(self.waiting_for())
-        body = {"status": "starting" if waiting else "ready", "waiting_for": waiting, "absent": dict(self.absent)}
+        body = {"status": "starting" if waiting else "ready", "waiting_for": waiting, "absent": dict(self.absent())}
         return (503 if waiting else 200), body
 
 
@@ -87,21 +86,19 @@ def _add_health(app: FastAPI, readiness: Readiness) -> None:
 def _add_models(
     app: FastAPI, catalog: Catalog, embedding_models: tuple[Model, ...], keyring: Keyring, created: int
 ) -> None:
-    def caller(request: Request) -> Service:
-        return keyring.service(request.headers)
-
-    Caller = Annotated[Service, Depends(caller)]  # noqa: N806  # an annotation alias is a type
     listed = _listed(catalog, embedding_models, created)
 
     @app.get("/v1/models", summary="List the models a service may ask for", responses={401: {}})
     @app.get("/models", include_in_schema=False)
-    async def models(service: Caller) -> Response:
+    async def models(request: Request) -> Response:
+        service = keyring.service(request.headers)
         data = [row for row in listed.values() if service.may_ask(*_spellings(row["id"]))]
         return _json({"object": "list", "data": data})
 
     @app.get("/v1/models/{name:path}", summary="One model", responses={401: {}, 404: {}})
     @app.get("/models/{name:path}", include_in_schema=False)
-    async def model(name: str, service: Caller) -> Response:
+    async def model(name: str, request: Request) -> Response:
+        service = keyring.service(request.headers)
         if name not in listed or not service.may_ask(*_spellings(name)):
             raise ModelNotFound(f"There is no model `{name}`.", param="model")
         return _json(listed[name])

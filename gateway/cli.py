@@ -1,0 +1,162 @@
+"""thriftgate serve · thriftgate check"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from errno import EADDRINUSE
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from gateway import __version__
+from gateway.settings import Loaded, load
+from gateway.yaml_source import ConfigError
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+OK, FAILED, MISUSED = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 fine, 1 failed while running, 2 the configuration or the command line is wrong."""
+    arguments = _parser().parse_args(argv)
+    try:
+        loaded = load(
+            Path(arguments.config),
+            host=getattr(arguments, "host", None),
+            port=getattr(arguments, "port", None),
+            data_dir=getattr(arguments, "data_dir", None),
+        )
+        status: int = arguments.run(loaded)
+    except ConfigError as error:
+        print(f"thriftgate: the configuration cannot be used\n{error}", file=sys.stderr)
+        return MISUSED
+    except KeyboardInterrupt:
+        return OK
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="thriftgate", description="An OpenAI-compatible LLM gateway.")
+    parser.add_argument("--version", action="version", version=f"thriftgate {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    config = os.environ.get("THRIFTGATE_CONFIG", "config/gateway.yaml")
+
+    serve = commands.add_parser("serve", help="answer requests until stopped")
+    serve.add_argument("--config", default=config, metavar="FILE", help="default: %(default)s (THRIFTGATE_CONFIG)")
+    serve.add_argument("--host", help="listen here instead of `server.host`")
+    serve.add_argument("--port", type=int, help="listen here instead of `server.port`; 0 takes a free one")
+    serve.add_argument("--data-dir", metavar="DIR", help="instead of `data_dir` (THRIFTGATE_DATA_DIR)")
+    serve.set_defaults(run=_serve)
+
+    check = commands.add_parser("check", help="check the configuration and say what it means")
+    check.add_argument("--config", default=config, metavar="FILE", help="default: %(default)s (THRIFTGATE_CONFIG)")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _check(loaded: Loaded) -> int:
+    """Everything `serve` would refuse, without starting anything."""
+    from gateway.adapters.genai_price_book import price_of
+    from gateway.catalog import build_catalogs
+
+    catalogs = build_catalogs(loaded, price_of)
+    for model in catalogs.chat.models + catalogs.embeddings.models:
+        absence = catalogs.chat.absent.get(model.provider)
+        rates = model.price.rates
+        price = f"${rates.input_usd}/{rates.output_usd} per Mtok" if rates.input_usd or rates.output_usd else "free"
+        print(f"{model.tier:<7} {model.name:<26} {model.provider:<10} {price:<26} {absence or 'present'}")
+    services = loaded.settings.services
+    print(f"{len(services)} services" if services else "no services: keyless access, from this machine only")
+    return OK
+
+
+def _serve(loaded: Loaded) -> int:
+    started_s = time.monotonic()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    configured = loaded.settings.server
+    try:
+        listener = _listen(configured.host, configured.port)
+    except OSError as error:
+        mend = (
+            "stop what listens there, or choose another with --port"
+            if error.errno == EADDRINUSE
+            else "see `server.host`"
+        )
+        return _refuse(f"cannot listen on {configured.host}:{configured.port}: {error.strerror}; {mend}")
+    with closing(listener):
+        from gateway import app  # after the port is known to be free: importing takes most of the start
+
+        try:
+            gateway = app.Gateway(loaded, lambda line: _say(line, started_s))
+        except app.START_ERRORS as error:
+            return _refuse(str(error))
+        host, port = listener.getsockname()[:2]
+        _say(f"listening on http://{host}:{port}/v1; /readyz tells what still loads", started_s)
+        server = _Server(_config(gateway, configured.drain_s))
+        server.run(sockets=[listener])
+        return OK if server.started else FAILED
+
+
+class _Server(uvicorn.Server):
+    """Ends with status 0 on SIGTERM and SIGINT: uvicorn would raise the signal again after its shutdown."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def _config(gateway: Gateway, drain_s: float) -> uvicorn.Config:
+    """httptools is required: with h11, uvicorn ran a request hidden behind both Content-Length and Transfer-Encoding
+    (1 of 8 forms; httptools 0 of 8, 2026-11). So is uvloop: asyncio's own cost 44 ms a keep-alive POST with workers."""
+    return uvicorn.Config(
+        gateway.asgi,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="error",
+        server_header=False,
+        timeout_graceful_shutdown=round(drain_s),
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound here and not by the server, so that a taken port is one clear line. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2_048)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _say(line: str, started_s: float) -> None:
+    print(f"[{time.monotonic() - started_s:6.2f} s] {line}", flush=True)
+
+
+def _refuse(why: str) -> int:
+    print(f"thriftgate: {why}", file=sys.stderr)
+    return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
