@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +14,11 @@ _WEEKDAYS_ONLY = {"deepseek": WEEKDAYS}
 priced DeepSeek's Saturday 02:00 UTC at double (seen 2026-11-23)."""
 
 
-def price_of(provider: str, model: str) -> Price | None:
+def price_of(provider: str, model: str, on: date | None = None) -> Price | None:
     """The list price of a provider's model, or None when genai-prices does not know it or cannot price its tokens.
 
-    `provider` is genai-prices' id: openai, anthropic, deepseek. No network: the data is in the wheel.
+    `provider` is genai-prices' id: openai, anthropic, deepseek. No network: the data is in the wheel. `on` is a day in
+    UTC, today by default: prices change, and the last row whose first day has come holds until the next restart.
     """
     from genai_prices.data_snapshot import get_snapshot
 
@@ -28,11 +29,18 @@ def price_of(provider: str, model: str) -> Price | None:
     prices: Any = info.prices
     if not isinstance(prices, list):
         return _price(prices, ())
-    base = next((row.prices for row in prices if row.constraint is None), None)
-    if base is None:
+    today = datetime.now(UTC).date() if on is None else on
+    lasting = [at for at, row in enumerate(prices) if _is_lasting(row.constraint, today)]
+    if not lasting:
         return None
     days = _WEEKDAYS_ONLY.get(provider, _EVERY_DAY)
-    return _price(base, tuple(_peak(row, days) for row in prices if hasattr(row.constraint, "start_time")))
+    hours = (row for row in reversed(prices[lasting[-1] + 1 :]) if hasattr(row.constraint, "start_time"))
+    return _price(prices[lasting[-1]].prices, tuple(_peak(row, days) for row in hours))
+
+
+def _is_lasting(constraint: Any, today: date) -> bool:
+    """Whether a row holds at every hour of this day. genai-prices lets a later row win, so does this module."""
+    return constraint is None or (hasattr(constraint, "start_date") and constraint.start_date <= today)
 
 
 def _price(prices: Any, peaks: tuple[Peak, ...]) -> Price | None:

@@ -34,7 +34,13 @@ class OperatorLog:
                     code=event.error_code,
                 )
             case Overshoot():
-                self._write(logging.ERROR, "budget overshoot", service=event.service, tokens=event.tokens)
+                self._write(
+                    logging.ERROR,
+                    "budget overshoot",
+                    service=event.service,
+                    tokens=event.tokens,
+                    nano_usd=event.nano_usd,
+                )
             case RequestFinished() if event.status >= _SERVER_ERROR:
                 self._write(
                     logging.ERROR,

@@ -8,6 +8,7 @@ from functools import lru_cache
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, RequestFinished, Stored
+from gateway.core.pricing import from_nano
 from gateway.core.tiers import Tier
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,6 +41,7 @@ class PrometheusMetrics:
             "attempt_failures", "Attempts at a model that failed.", "provider", "model", "code"
         )
         self._overshoot = self._counter("budget_overshoot_tokens", "Tokens settled beyond a budget.", "service")
+        self._overspent = self._counter("budget_overshoot_usd", "US dollars settled beyond a budget.", "service")
         self._duration = self._histogram("request_duration_seconds", "From the request to its last byte.")
         self._first = self._histogram("time_to_first_token_seconds", "From the request to the first chunk.")
         self._degraded = Gauge(
@@ -56,7 +58,9 @@ class PrometheusMetrics:
                 provider, model = self._label("provider", event.provider), self._label("model", event.model)
                 self._failed.labels(provider, model, event.error_code).inc()
             case Overshoot():
-                self._overshoot.labels(self._label("service", event.service)).inc(event.tokens)
+                service = self._label("service", event.service)
+                self._overshoot.labels(service).inc(event.tokens)
+                self._overspent.labels(service).inc(float(from_nano(event.nano_usd)))
             case Degraded():
                 self._degraded.labels(event.component).set(1)
             case Recovered():

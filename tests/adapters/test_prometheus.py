@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from gateway.adapters.prometheus import NONE, OTHER, PrometheusMetrics
+from gateway.core.events import AttemptFailed, CacheVerdict, Degraded, Overshoot, Recovered, Stored
+from gateway.core.usage import Usage
+from tests.adapters.happened import ANSWERED
+
+HIT = replace(ANSWERED, cache="hit", cost_usd=Decimal(0), saved_usd=Decimal(1), saved_by="exact-cache")
+ROUTE = {"service": "shop", "tier": "light", "provider": "deep", "model": "flash"}
+
+
+@pytest.fixture
+def metrics() -> PrometheusMetrics:
+    return PrometheusMetrics(["shop"], ["deep"], ["flash"])
+
+
+def value(metrics: PrometheusMetrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"thriftgate_{name}", labels)
+
+
+def series(metrics: PrometheusMetrics) -> int:
+    return sum(len(metric.samples) for metric in metrics.registry.collect())
+
+
+def test_an_answer_is_counted_with_its_tokens_cost_and_time(metrics: PrometheusMetrics) -> None:
+    metrics.tell(ANSWERED)
+    metrics.tell(ANSWERED)
+    assert value(metrics, "requests_total", **ROUTE, endpoint="chat", outcome="ok", cache="miss") == 2
+    tokens = {
+        kind: value(metrics, "tokens_total", **ROUTE, kind=kind)
+        for kind in ("input", "output", "cache_read", "cache_write")
+    }
+    assert tokens == {"input": 120, "output": 40, "cache_read": 60, "cache_write": 20}
+    assert value(metrics, "cost_usd_total", **ROUTE) == 0.5
+    assert value(metrics, "saved_usd_total", service="shop", mechanism="tier") == 1.5
+    assert value(metrics, "request_duration_seconds_sum", **ROUTE) == pytest.approx(0.4)
+    assert value(metrics, "time_to_first_token_seconds_count", **ROUTE) == 2
+
+
+@pytest.mark.parametrize(("cache", "layer"), [("hit", "exact"), ("semantic-hit", "semantic")])
+def test_a_hit_charges_nothing_and_saves(metrics: PrometheusMetrics, cache: CacheVerdict, layer: str) -> None:
+    metrics.tell(replace(HIT, cache=cache))
+    assert value(metrics, "cache_hits_total", service="shop", layer=layer) == 1
+    assert value(metrics, "saved_usd_total", service="shop", mechanism="exact-cache") == 1
+    assert value(metrics, "cost_usd_total", **ROUTE) is None
+    assert value(metrics, "tokens_total", **ROUTE, kind="input") is None
+    assert value(metrics, "requests_total", **ROUTE, endpoint="chat", outcome="ok", cache=cache) == 1
+
+
+def test_nothing_saved_is_no_mechanism(metrics: PrometheusMetrics) -> None:
+    metrics.tell(replace(ANSWERED, saved_usd=Decimal(0), saved_by=None))
+    assert value(metrics, "saved_usd_total", service="shop", mechanism="tier") is None
+
+
+def test_a_request_that_reached_no_model_has_none(metrics: PrometheusMetrics) -> None:
+    refused = replace(
+        ANSWERED,
+        outcome="refused",
+        status=429,
+        tier=None,
+        model=None,
+        provider=None,
+        usage=Usage(),
+        cost_usd=Decimal(0),
+        saved_usd=Decimal(0),
+        first_token_s=None,
+    )
+    metrics.tell(refused)
+    route = {"service": "shop", "tier": NONE, "provider": NONE, "model": NONE}
+    assert value(metrics, "requests_total", **route, endpoint="chat", outcome="refused", cache="miss") == 1
+    assert value(metrics, "time_to_first_token_seconds_count", **route) is None
+
+
+def test_stores_failures_and_overshoots_are_counted(metrics: PrometheusMetrics) -> None:
+    metrics.tell(Stored("exact", "shop"))
+    metrics.tell(AttemptFailed("req_1", "flash", "deep", "upstream_timeout"))
+    metrics.tell(Overshoot("shop", 7, 1_500_000_000))
+    assert value(metrics, "cache_stores_total", service="shop", layer="exact") == 1
+    assert value(metrics, "attempt_failures_total", provider="deep", model="flash", code="upstream_timeout") == 1
+    assert value(metrics, "budget_overshoot_tokens_total", service="shop") == 7
+    assert value(metrics, "budget_overshoot_usd_total", service="shop") == 1.5
+
+
+def test_a_broken_part_shows_until_it_recovers(metrics: PrometheusMetrics) -> None:
+    metrics.tell(Degraded("exact_cache", "connection refused"))
+    assert value(metrics, "degraded", component="exact_cache") == 1
+    metrics.tell(Recovered("exact_cache"))
+    assert value(metrics, "degraded", component="exact_cache") == 0
+
+
+def test_ten_thousand_invented_names_add_no_series(metrics: PrometheusMetrics) -> None:
+    def junk(name: str) -> None:
+        metrics.tell(replace(ANSWERED, service=name, model=name, provider=name, tier=name))
+        metrics.tell(replace(HIT, service=name, model=name, provider=name, tier=name))
+        metrics.tell(AttemptFailed("req_1", name, name, "upstream_cut"))
+        metrics.tell(Stored("exact", name))
+        metrics.tell(Overshoot(name, 1, 1))
+
+    junk("first")
+    before = series(metrics)
+    for number in range(10_000):
+        junk(f"junk-{number}")
+    assert series(metrics) == before
+    route = dict.fromkeys(ROUTE, OTHER)
+    assert value(metrics, "requests_total", **route, endpoint="chat", outcome="ok", cache="miss") == 10_001
+
+
+def test_label_values_are_escaped_in_the_exposition() -> None:
+    metrics = PrometheusMetrics(['a"b\nc\\d'], [], [])
+    metrics.tell(Stored("exact", 'a"b\nc\\d'))
+    assert b'service="a\\"b\\nc\\\\d"' in metrics.render()
+
+
+def test_two_gateways_in_one_process_count_apart(metrics: PrometheusMetrics) -> None:
+    other = PrometheusMetrics(["shop"], ["deep"], ["flash"])
+    metrics.tell(ANSWERED)
+    assert value(other, "cost_usd_total", **ROUTE) is None
+    assert b"thriftgate_cost_usd_total" in metrics.render()
