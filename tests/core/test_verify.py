@@ -64,6 +64,7 @@ SAME_ANSWER = [
     ("Is Carla married to Bruno?", "Is Bruno married to Carla?"),
     ("Did Carla sue Bruno?", "Was Bruno sued by Carla?"),
     ("How can I find work in Norway?", "In Norway, how can I find a job?"),
+    ("I am not being recognised by Carla", "I am not recognised by Carla"),
     ("How far is Oslo from Bergen?", "How far, um, is Oslo from Bergen?"),
     ("When did the war end?", "Who started no wait when did the war end?"),
     ("Which movie should I watch?", "Which film should I watch?"),

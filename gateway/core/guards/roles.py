@@ -18,7 +18,7 @@ _SYMMETRIC = frozenset(
 """Links whose two sides may change places."""
 
 _PREPOSITIONS = words("from to in at on for of by with into onto against after before over under than via through")
-_TO_BE = words("is are was were be been being get gets got")
+_TO_BE = words("am is are was were be been being get gets got")
 _IRREGULAR = words(
     "sold told made held led met hit cut put built sent spent lost kept left paid won shot read sung begun done"
 )
