@@ -24,7 +24,7 @@ from gateway.core.errors import (
 from gateway.core.plan import AUTO, Catalog, Model
 from gateway.core.tiers import Tier
 from gateway.http.auth import Keyring
-from gateway.http.exchange import error_body, error_headers
+from gateway.http.exchange import crash_body, error_body, error_headers
 from gateway.http.openapi import with_hot_routes
 
 
@@ -129,6 +129,10 @@ def _answer_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         return await known(request, InvalidRequest(str(first["msg"]), param=str(first["loc"][-1])))
 
+    async def crashed(_: Request, error: Exception) -> Response:
+        return Response(crash_body(), 500, media_type="application/json")
+
+    app.add_exception_handler(Exception, crashed)  # Starlette raises it again afterwards, for `front` to log
     app.add_exception_handler(ThriftgateError, known)
     app.add_exception_handler(HTTPException, unrouted)
     app.add_exception_handler(RequestValidationError, invalid)

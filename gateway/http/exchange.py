@@ -17,6 +17,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_MAX_DEPTH = 200
+_WRITABLE_DEPTH = 254
 _INTERNAL = "The gateway failed. The log has the cause under this request id."
 
 
@@ -40,10 +42,10 @@ class Exchange:
 
     async def body(self, max_bytes: int) -> bytes:
         """The whole body. Raises RequestTooLarge, UnsupportedEncoding, ClientLeft."""
-        if self.headers.get("content-encoding", "identity") != "identity":
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedEncoding("Send the body uncompressed, without `Content-Encoding`.")
         length = self.headers.get("content-length", "")
-        if length.isdigit() and int(length) > max_bytes:
+        if length.isdecimal() and int(length) > max_bytes:
             raise _too_large(max_bytes)
         parts: list[bytes] = []
         received = 0
@@ -62,9 +64,12 @@ class Exchange:
         """The body as JSON (RFC 8259: no NaN, no trailing commas). Raises InvalidRequest too."""
         raw = await self.body(max_bytes)
         try:
-            return orjson.loads(raw)
+            value = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
+        if _is_too_deep(raw, value):
+            raise InvalidRequest(f"The body is nested more than {_MAX_DEPTH} levels deep.")
+        return value
 
     async def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """A whole response."""
@@ -86,7 +91,18 @@ class Exchange:
 
     async def crash(self) -> None:
         """A bug: an id and no internals."""
-        await self.respond(500, {"content-type": "application/json"}, _error(_INTERNAL, "server_error", None, None))
+        await self.respond(500, {"content-type": "application/json"}, crash_body())
+
+    def tagged(self, send: Send) -> Send:
+        """For an application behind: its response carries the id as well."""
+
+        async def tagged(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.started = True
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
+            await send(message)
+
+        return tagged
 
     def departure(self) -> Departure:
         """Watches for the client leaving, once the body has been read."""
@@ -109,6 +125,7 @@ class Departure:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
+        self._cancelling = task.cancelling()
         self._watch = asyncio.ensure_future(self._wait())
         return self
 
@@ -116,10 +133,10 @@ class Departure:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self.disarm()
-        if self._left and kind is asyncio.CancelledError:
-            self._task.uncancel()
-            return True
-        return False
+        if not self._left:
+            return False
+        others = self._task.uncancel() > self._cancelling  # a shutdown that cancels too must get through
+        return kind is asyncio.CancelledError and not others
 
     def disarm(self) -> None:
         self._watch.cancel()
@@ -140,12 +157,30 @@ def error_headers(error: ThriftgateError) -> dict[str, str]:
     return headers
 
 
+def crash_body() -> bytes:
+    """What a client hears of a bug."""
+    return _error(_INTERNAL, "server_error", None, None)
+
+
 def error_body(error: ThriftgateError) -> bytes:
     return _error(error.message, error.type, error.param, error.code)
 
 
 def _error(message: str, kind: str, param: str | None, code: str | None) -> bytes:
     return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def _is_too_deep(raw: bytes, value: Any) -> bool:
+    """orjson reads 1,024 levels and writes 254. What is read must be writable, and leave room for what wraps it."""
+    if raw.count(b"[") + raw.count(b"{") <= _MAX_DEPTH:
+        return False
+    for _ in range(_WRITABLE_DEPTH - _MAX_DEPTH):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def _too_large(max_bytes: int) -> RequestTooLarge:

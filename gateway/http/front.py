@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from gateway.core.errors import MethodNotAllowed, ThriftgateError
-from gateway.http.exchange import ClientLeft, Exchange, Message, Receive, Scope, Send
+from gateway.http.exchange import ClientLeft, Exchange, Receive, Scope, Send
 
 Route = Callable[[Exchange], Awaitable[None]]
 logger = logging.getLogger("thriftgate")
@@ -44,13 +44,13 @@ class Front:
             raise RuntimeError("only HTTP is served; start uvicorn with ws='none'")
         exchange = Exchange(scope, receive, send)
         route = self._routes.get(exchange.path)
-        if route is None:
-            await self._behind(scope, receive, _with_request_id(send, exchange.id))
-            return
         try:
-            if exchange.method != "POST":
+            if route is None:
+                await self._behind(scope, receive, exchange.tagged(send))
+            elif exchange.method != "POST":
                 raise MethodNotAllowed(f"{exchange.path} takes POST, not {exchange.method}.")
-            await route(exchange)
+            else:
+                await route(exchange)
         except ThriftgateError as error:
             await exchange.fail(error)
         except ClientLeft:
@@ -75,12 +75,3 @@ class Front:
         await receive()
         await self._lifetime.stop()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _with_request_id(send: Send, request_id: str) -> Send:
-    async def tagged(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-        await send(message)
-
-    return tagged

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import orjson
+import pytest
+
+from gateway.core.errors import BudgetExceeded, InvalidRequest, ThriftgateError, UpstreamOverloaded
+from gateway.http.exchange import ClientLeft, Exchange, Message, Receive, Scope, Send, error_headers
+from tests.http.serving import Listening, Reply, reply, serving
+
+MAX_BYTES = 4_096
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the JSON it was sent."""
+    exchange = Exchange(scope, receive, send)
+    try:
+        value = await exchange.json(MAX_BYTES)
+    except ThriftgateError as error:
+        await exchange.fail(error)
+    else:
+        await exchange.respond(200, {"content-type": "application/json"}, orjson.dumps(value))
+
+
+@pytest.fixture
+async def echoing() -> AsyncIterator[Listening]:
+    async with serving(echo) as listening:
+        yield listening
+
+
+def chunked(*parts: bytes) -> bytes:
+    head = b"POST / HTTP/1.1\r\nhost: test\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
+
+
+# bodies
+
+
+async def test_a_body_comes_whole_however_it_is_cut(echoing: Listening) -> None:
+    body = b'{"a": [1, 2.5, null, "\xc3\xa9"]}'
+    assert (await echoing.ask("POST", "/", body)).json() == {"a": [1, 2.5, None, "é"]}
+    one_byte_each = [bytes([byte]) for byte in body]
+    assert reply(await echoing.say(chunked(*one_byte_each))).json() == {"a": [1, 2.5, None, "é"]}
+
+
+@pytest.mark.parametrize("size", [MAX_BYTES - 1, MAX_BYTES])
+async def test_the_largest_body_is_taken(echoing: Listening, size: int) -> None:
+    body = b'"' + b"x" * (size - 2) + b'"'
+    assert (await echoing.ask("POST", "/", body)).status == 200
+    assert reply(await echoing.say(chunked(body[:100], body[100:]))).status == 200
+
+
+def assert_too_large(answer: Reply) -> None:
+    assert answer.status == 413
+    assert answer.error["code"] == "request_too_large"
+    assert str(MAX_BYTES) in answer.error["message"]
+
+
+async def test_a_body_declared_too_large_is_refused_before_it_is_read(echoing: Listening) -> None:
+    head = b"POST / HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: 999999999\r\n\r\n"
+    assert_too_large(reply(await echoing.say(head)))
+
+
+async def test_a_body_that_grows_too_large_is_refused_as_soon_as_it_has(echoing: Listening) -> None:
+    endless = chunked(b"x" * MAX_BYTES, b"x")[: -len(b"0\r\n\r\n")]
+    assert_too_large(reply(await echoing.say(endless)))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip"])
+async def test_a_compressed_body_is_refused(echoing: Listening, encoding: str) -> None:
+    answer = await echoing.ask("POST", "/", b"{}", f"content-encoding: {encoding}")
+    assert answer.status == 415
+    assert answer.error["code"] == "unsupported_encoding"
+
+
+async def test_saying_that_a_body_is_not_compressed_is_fine(echoing: Listening) -> None:
+    assert (await echoing.ask("POST", "/", b"{}", "content-encoding: Identity")).status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"a": 1,}',
+        b"{'a': 1}",
+        b"NaN",
+        b'{"a": Infinity}',
+        b'{"a": 1e999}',
+        b'{"a": "\\ud800"}',
+        b'"\xed\xa0\x80"',
+        b'"\xff"',
+        b"[1] [2]",
+        b"\xef\xbb\xbf{}",
+        b"model=auto",
+        b"[" * 2_000,
+        b"[" * 1_100 + b"]" * 1_100,
+        b"[" * 900 + b"]" * 900,
+        b'{"a":' * 201 + b"1" + b"}" * 201,
+    ],
+    ids=lambda body: body[:12].decode("latin-1"),
+)
+async def test_what_is_no_json_is_a_400_in_openais_shape(echoing: Listening, body: bytes) -> None:
+    answer = await echoing.ask("POST", "/", body)
+    assert answer.status == 400
+    assert (answer.error["type"], answer.error["param"]) == ("invalid_request_error", None)
+    assert "Traceback" not in answer.error["message"]
+
+
+async def test_two_hundred_levels_are_enough(echoing: Listening) -> None:
+    assert (await echoing.ask("POST", "/", b"[" * 200 + b"]" * 200)).status == 200
+
+
+async def test_many_brackets_are_not_many_levels(echoing: Listening) -> None:
+    assert (await echoing.ask("POST", "/", b"[" + b"[]," * 1_000 + b"{}]")).status == 200
+
+
+async def test_a_client_that_leaves_while_it_sends_is_told_apart_from_a_short_body() -> None:
+    told: asyncio.Future[type[BaseException]] = asyncio.get_running_loop().create_future()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await Exchange(scope, receive, send).body(MAX_BYTES)
+        except ClientLeft as left:
+            told.set_result(type(left))
+
+    async with serving(app) as listening:
+        _, writer = await listening.connect()
+        writer.write(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 100\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+        assert await told is ClientLeft
+
+
+# responses
+
+
+async def test_every_response_has_an_id_of_its_own(echoing: Listening) -> None:
+    answers = [await echoing.ask("POST", "/", body) for body in (b"{}", b"{}", b"{")]
+    ids = {answer.headers["x-request-id"] for answer in answers}
+    assert len(ids) == 3
+    assert all(request_id.startswith("req_") for request_id in ids)
+
+
+@pytest.mark.parametrize(
+    ("error", "headers"),
+    [
+        (InvalidRequest("x"), {"x-should-retry": "false"}),
+        (UpstreamOverloaded("x"), {"x-should-retry": "true"}),
+        (UpstreamOverloaded("x", retry_after_s=1.2), {"retry-after": "2", "retry-after-ms": "1200"}),
+        (BudgetExceeded("x", retry_after_s=60.0), {"retry-after": "60", "x-should-retry": "false"}),
+        (BudgetExceeded("x", retry_after_s=-1.0), {"retry-after": "0", "retry-after-ms": "0"}),
+    ],
+)
+def test_headers_say_whether_and_when_to_come_back(error: ThriftgateError, headers: dict[str, str]) -> None:
+    assert headers.items() <= error_headers(error).items()
+
+
+async def test_a_header_that_latin_1_cannot_say_breaks_nothing() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await Exchange(scope, receive, send).respond(200, {"x-thriftgate-route-reason": "5 → 7"}, b"")
+
+    async with serving(app) as listening:
+        assert (await listening.ask("GET", "/")).headers["x-thriftgate-route-reason"] == "5 ? 7"
+
+
+# departure
+
+
+class Left:
+    """An application that waits for ever inside `departure`, and what became of it."""
+
+    def __init__(self) -> None:
+        self.waiting = asyncio.Event()
+        self.cancelled = asyncio.Event()
+        self.after: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        await exchange.body(MAX_BYTES)
+        async with exchange.departure():
+            try:
+                self.waiting.set()
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
+        task = asyncio.current_task()
+        assert task is not None
+        self.after.set_result(task.cancelling())
+
+
+async def test_a_client_that_leaves_cancels_the_work_and_nothing_else() -> None:
+    app = Left()
+    async with serving(app) as listening:
+        _, writer = await listening.connect()
+        writer.write(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{}")
+        await app.waiting.wait()
+        writer.close()
+        await app.cancelled.wait()
+        assert await app.after == 0
+
+
+async def test_nothing_is_cancelled_after_the_last_byte() -> None:
+    client_gone = asyncio.Event()
+    finished: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        await exchange.body(MAX_BYTES)
+        try:
+            async with exchange.departure() as departure:
+                departure.disarm()
+                await exchange.respond(200, {}, b"done")
+                await client_gone.wait()
+            finished.set_result(True)
+        except asyncio.CancelledError:
+            finished.set_result(False)
+            raise
+
+    async with serving(app) as listening:
+        answer = await listening.ask("POST", "/", b"{}")
+        client_gone.set()
+        assert answer.body == b"done"
+        assert await finished
+
+
+class Client:
+    """The client's side of ASGI: `receive` waits until the client leaves."""
+
+    def __init__(self) -> None:
+        self.leaves = asyncio.Event()
+
+    async def receive(self) -> Message:
+        await self.leaves.wait()
+        return {"type": "http.disconnect"}
+
+    def exchange(self) -> Exchange:
+        async def send(message: Message) -> None:
+            raise AssertionError(f"nothing is sent here: {message}")
+
+        return Exchange({"method": "POST", "path": "/", "headers": []}, self.receive, send)
+
+
+async def wait_inside(client: Client, inside: asyncio.Event) -> str:
+    async with client.exchange().departure():
+        inside.set()
+        await asyncio.get_running_loop().create_future()
+    return "went on"
+
+
+async def test_somebody_elses_cancellation_is_not_swallowed() -> None:
+    client, inside = Client(), asyncio.Event()
+    task = asyncio.ensure_future(wait_inside(client, inside))
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_shutdown_at_the_moment_the_client_leaves_gets_through() -> None:
+    client, inside = Client(), asyncio.Event()
+    task = asyncio.ensure_future(wait_inside(client, inside))
+    await inside.wait()
+    client.leaves.set()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelling() == 1
+
+
+async def test_a_cancellation_from_before_stays_counted() -> None:
+    client, inside = Client(), asyncio.Event()
+
+    async def cancelled_before() -> tuple[str, int]:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return await wait_inside(client, inside), task.cancelling()
+
+    task = asyncio.ensure_future(cancelled_before())
+    await inside.wait()
+    client.leaves.set()
+    assert await task == ("went on", 1)
+
+
+async def test_an_error_inside_is_not_hidden_by_the_client_leaving() -> None:
+    client = Client()
+
+    async def fails_when_cancelled() -> None:
+        async with client.exchange().departure():
+            client.leaves.set()
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                raise RuntimeError("while closing") from None
+
+    with pytest.raises(RuntimeError, match="while closing"):
+        await fails_when_cancelled()
