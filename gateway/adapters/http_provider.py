@@ -1,0 +1,185 @@
+"""A provider over HTTP: any dialect over any transport, inside four deadlines.
+
+Theory of operation. `chat` encodes, waits for a slot, posts, and is entered when the provider has accepted: a 2xx
+head with the promised content type, and for a whole answer also its decoded body. What fails until then may be tried
+elsewhere. After that chunks are decoded as bytes arrive, and every failure is an UpstreamError with `reached` true.
+Leaving the context closes the chunks, and with them the connection, unless the body was read to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any
+
+import orjson
+
+from gateway.adapters.deadline import AttemptClock
+from gateway.adapters.transport import Response, Transport, read_whole
+from gateway.core.chat import ChatRequest
+from gateway.core.chunks import Chunk, split
+from gateway.core.errors import UnsupportedParameter, UpstreamError, UpstreamMalformed
+from gateway.core.plan import Model
+from gateway.dialects.dialect import Dialect, Target
+from gateway.ports import Deadlines, Upstream
+
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id")
+_MAX_ERROR_BYTES = 64 * 1024
+
+
+class HttpProvider:
+    """`base_url` is what the vendor documents (https://api.openai.com/v1); the dialect adds the path.
+
+    `absence` is why it can serve nothing at all. `concurrency` bounds requests in the air, for an upstream that queues
+    silently (llama.cpp's total_slots); waiting for a slot counts against the first token. `embeddings_path` is None
+    where the vendor has no embeddings.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        api_key: str | None,
+        dialect: Dialect,
+        transport: Transport,
+        *,
+        deadlines: Deadlines | None = None,
+        absence: str | None = None,
+        concurrency: int | None = None,
+        embeddings_path: str | None = None,
+    ) -> None:
+        self.name = name
+        self.absence = absence
+        self.waiting_for: str | None = None
+        self._base_url = base_url.rstrip("/")
+        self._api_key = api_key
+        self._dialect = dialect
+        self._transport = transport
+        self._deadlines = deadlines or Deadlines()
+        self._slots = asyncio.Semaphore(concurrency) if concurrency is not None else None
+        self._embeddings_path = embeddings_path
+        self._headers = {
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "user-agent": "thriftgate",
+            **dialect.credentials(api_key),
+        }
+
+    async def start(self) -> None:
+        """Nothing runs in the background."""
+
+    async def stop(self) -> None:
+        """The transport is shared, and closed by whoever made it."""
+
+    @asynccontextmanager
+    async def chat(self, chat: ChatRequest, model: Model, max_output_tokens: int | None) -> AsyncIterator[Upstream]:
+        """See `ports.Provider.chat`."""
+        wire = self._dialect.encode(chat, Target(model.upstream, model.profile, max_output_tokens))
+        clock = AttemptClock(self._deadlines, whole=not chat.stream)
+        async with AsyncExitStack() as stack:
+            response = await self._post(stack, clock, wire.path, wire.headers, wire.body)
+            if chat.stream:
+                _expect_events(response)
+                chunks = self._decoded(response, clock)
+            else:
+                chunks = _each(split(await self._whole(response, clock)))
+            async with aclosing(chunks):
+                yield Upstream(chunks, wire.dropped, _request_id(response))
+
+    async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
+        """See `ports.Provider.embed`."""
+        if self._embeddings_path is None:
+            raise UnsupportedParameter(f"The provider of {model.name} has no embeddings.", param="model")
+        clock = AttemptClock(self._deadlines, whole=True)
+        request = orjson.dumps({**body, "model": model.upstream})
+        async with AsyncExitStack() as stack:
+            response = await self._post(stack, clock, self._embeddings_path, {}, request)
+            return _embeddings(await clock.wait_for(read_whole(response)))
+
+    async def _post(
+        self, stack: AsyncExitStack, clock: AttemptClock, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        """The response, if it is a 2xx. Slot and connection are given back by `stack`."""
+        if self._slots is not None:
+            await clock.wait_for(self._slots.acquire(), reached=False)
+            stack.callback(self._slots.release)
+        sent = self._transport.post(
+            self._base_url + path, {**self._headers, **headers}, body, self._deadlines.connect_s
+        )
+        response = await clock.wait_for(stack.enter_async_context(sent))
+        if not 200 <= response.status < 300:
+            raise self._without_key(await self._refusal(response, clock))
+        return response
+
+    async def _refusal(self, response: Response, clock: AttemptClock) -> UpstreamError:
+        """What the refusal means; its status still counts when its body cannot be read."""
+        try:
+            body = await clock.wait_for(read_whole(response, _MAX_ERROR_BYTES))
+        except UpstreamError:
+            body = b""
+        return self._dialect.error(response.status, response.headers, body)
+
+    async def _whole(self, response: Response, clock: AttemptClock) -> Chunk:
+        body = await clock.wait_for(read_whole(response))
+        try:
+            return self._dialect.decode(body)
+        except UpstreamError as error:
+            self._mend(error)
+            raise
+
+    async def _decoded(self, response: Response, clock: AttemptClock) -> AsyncGenerator[Chunk, None]:
+        """Chunks as early as their bytes arrive."""
+        decoder = self._dialect.decoder()
+        body = aiter(response.body)
+        try:
+            while (data := await clock.wait_for(anext(body, None))) is not None:
+                came = False
+                for chunk in decoder.feed(data):
+                    came = True
+                    yield chunk
+                if came:
+                    clock.token()
+            for chunk in decoder.close():
+                yield chunk
+        except UpstreamError as error:
+            self._mend(error)
+            raise
+
+    def _mend(self, error: UpstreamError) -> None:
+        """What fails after a 2xx was accepted, and may have been billed."""
+        error.reached = True
+        self._without_key(error)
+
+    def _without_key(self, error: UpstreamError) -> UpstreamError:
+        """The last line of defence: whatever a provider echoes, our key is not in it."""
+        if self._api_key and self._api_key in error.message:
+            error.message = error.message.replace(self._api_key, "[key]")
+            error.args = (error.message,)
+        return error
+
+
+def _expect_events(response: Response) -> None:
+    """Raises UpstreamMalformed for an HTML page or a JSON body where a stream was asked for."""
+    kind = response.headers.get("content-type", "text/event-stream").partition(";")[0].strip().lower()
+    if kind != "text/event-stream":
+        raise UpstreamMalformed("The provider answered a streaming request with something else.", reached=True)
+
+
+def _request_id(response: Response) -> str | None:
+    return next((response.headers[name] for name in _REQUEST_ID_HEADERS if name in response.headers), None)
+
+
+async def _each(chunks: Iterable[Chunk]) -> AsyncGenerator[Chunk, None]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _embeddings(body: bytes) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(body)
+    except ValueError as error:
+        raise UpstreamMalformed("The provider's embeddings are not JSON.", reached=True) from error
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
+        raise UpstreamMalformed("The provider's embeddings have no data.", reached=True)
+    return answer
