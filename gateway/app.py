@@ -15,11 +15,11 @@ from gateway.adapters.edge_index import EdgeIndex
 from gateway.adapters.http1_transport import Http1Transport
 from gateway.adapters.http_provider import HttpProvider
 from gateway.adapters.httpx_transport import HttpxTransport
-from gateway.adapters.llama_child import Engine, LlamaServer, LlamaUnavailable
+from gateway.adapters.llama_child import Engine, LlamaServer, LlamaUnavailable, find_model
 from gateway.adapters.llama_provider import LlamaProvider
 from gateway.adapters.memory_cache import MemoryCache
 from gateway.adapters.observers import Observers
-from gateway.adapters.onnx_embedder import OnnxEmbedder
+from gateway.adapters.onnx_embedder import OnnxEmbedder, packaged_minilm
 from gateway.adapters.operator_log import OperatorLog
 from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.adapters.qdrant_index import QdrantIndex
@@ -30,8 +30,9 @@ from gateway.adapters.sentence_embedder import SentenceEmbedder
 from gateway.adapters.stale_child import end_all_stale
 from gateway.adapters.tiktoken_counter import TiktokenCounter
 from gateway.adapters.transport import Transport
-from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing
+from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing, find_valkey
 from gateway.catalog import ANONYMOUS, Catalogs, build_catalogs, build_services
+from gateway.core.deadlines import Deadlines
 from gateway.core.events import Degraded
 from gateway.core.retry import RetryPolicy
 from gateway.dialects.anthropic import Anthropic
@@ -49,10 +50,9 @@ from gateway.http.admin import Metrics, Readiness, admin_app
 from gateway.http.auth import Keyring
 from gateway.http.front import Front
 from gateway.http.routes import HotRoutes
-from gateway.ports import Deadlines, Observer, Provider
+from gateway.ports import Observer, Provider
 from gateway.settings import Loaded, is_loopback
 from gateway.settings import Provider as ProviderSettings
-from gateway.yaml_source import ConfigError
 
 _DIALECTS: dict[str, Dialect] = {
     "openai": OpenAI(),
@@ -66,7 +66,7 @@ _BASE_URLS = {
     "anthropic": "https://api.anthropic.com",
 }
 _EMBEDDINGS_PATHS = {"openai": "/embeddings", "llamacpp": "/embeddings"}
-START_ERRORS = (ConfigError, DataDirError, LlamaUnavailable, ValkeyMissing, ModuleNotFoundError, ValueError)
+START_ERRORS = (DataDirError, LlamaUnavailable, ValkeyMissing, ModuleNotFoundError, ValueError)
 """What keeps a gateway from being built; each message names the mend."""
 _LEASE_SLACK_S = 60.0
 _LOAD_S = 300.0
@@ -74,6 +74,20 @@ _DRAIN_S = 5.0
 
 Say = Callable[[str], None]
 """Where progress is told, a line at a time."""
+
+
+def check(loaded: Loaded) -> Catalogs:
+    """Everything a start would need, without starting it. Raises START_ERRORS."""
+    settings = loaded.settings
+    catalogs = build_catalogs(loaded, genai_price_book.price_of)
+    if settings.state.redis_url == "embedded":
+        find_valkey()
+    for provider in settings.providers.values():
+        if provider.kind == "llamacpp" and provider.base_url is None:
+            find_model(provider.model or "")
+    if settings.embedder.engine == "onnx":
+        packaged_minilm()
+    return catalogs
 
 
 class Gateway:

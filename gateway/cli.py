@@ -68,10 +68,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(loaded: Loaded) -> int:
     """Everything `serve` would refuse, without starting anything."""
-    from gateway.adapters.genai_price_book import price_of
-    from gateway.catalog import build_catalogs
+    from gateway import app
 
-    catalogs = build_catalogs(loaded, price_of)
+    try:
+        catalogs = app.check(loaded)
+    except app.START_ERRORS as error:
+        return _refuse(str(error))
     for model in catalogs.chat.models + catalogs.embeddings.models:
         absence = catalogs.chat.absent.get(model.provider)
         rates = model.price.rates

@@ -101,7 +101,8 @@ class SemanticIndex(Protocol):
     """Questions by meaning. `scope` is a hash of everything but the question, and a hard filter."""
 
     async def nearest(self, scope: str, vector: Vector, threshold: float) -> Match | None: ...
-    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> None: ...
+    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> bool:
+        """Whether it was stored."""
 
 
 class Embedder(Protocol):

@@ -98,18 +98,19 @@ class EdgeIndex:
         self._health.mended(_INDEX)
         return found
 
-    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> None:
+    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> bool:
         generations = self._generations
         if generations is None:
-            return
+            return False
         fields = payload(scope, key, text, self._clock.unix_s() + ttl_s)
         try:
             await self._in_thread(lambda: generations.add(point_id(scope, key), vector, fields))
             await self._flush_now_and_then(generations)
         except Exception as broken:  # the engine raises bare Exception
             self._health.broken(_INDEX, f"storing: {broken}")
-            return
+            return False
         self._health.mended(_INDEX)
+        return True
 
     async def _flush_now_and_then(self, generations: _Generations) -> None:
         now_s = self._clock.monotonic_s()

@@ -88,11 +88,11 @@ class QdrantIndex:
         self._worked()
         return best
 
-    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> None:
+    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> bool:
         from qdrant_client.models import PointStruct
 
         if not self._breaker.allows(self._clock.monotonic_s()):
-            return
+            return False
         fields = payload(scope, key, text, self._clock.unix_s() + ttl_s)
         point = PointStruct(id=point_id(scope, key), vector=list(vector), payload=fields)
         try:
@@ -102,8 +102,9 @@ class QdrantIndex:
                 await self._prune_now_and_then()
         except Exception as broken:  # the client raises httpx, pydantic and its own errors
             self._failed("storing", broken)
-            return
+            return False
         self._worked()
+        return True
 
     def _failed(self, doing: str, broken: Exception) -> None:
         from qdrant_client.http.exceptions import ResponseHandlingException

@@ -71,7 +71,7 @@ class Trail:
             endpoint="chat",
             service=self.call.service.name,
             outcome=self.outcome,
-            status=self.error.status if self.error else 200,
+            status=self.error.status if self.error else _STATUS.get(self.outcome, 200),
             stream=self.call.chat.stream,
             tier=tier,
             model=self.model.name if self.model else None,
@@ -87,6 +87,10 @@ class Trail:
             error_code=(self.error.code or self.error.type) if self.error else None,
             reasons=self.plan.reasons if self.plan else (),
         )
+
+
+_STATUS = {"client_disconnect": 499, "internal_error": 500}
+"""Of outcomes without an error of ours; 499 is nginx's word for a client that left."""
 
 
 def outcome_of(error: ThriftgateError) -> Outcome:

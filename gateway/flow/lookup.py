@@ -126,8 +126,9 @@ class Lookup:
         vector = await self._vector(found.asked) if found.asked else None
         if found.asked and vector and self._semantic:
             semantic_ttl_s = ttl_s or self._rules.semantic_ttl_s
-            await self._semantic.index.add(found.asked.scope, vector, found.key, found.asked.text, semantic_ttl_s)
-            self._observer.tell(Stored("semantic", service))
+            asked = found.asked
+            if await self._semantic.index.add(asked.scope, vector, found.key, asked.text, semantic_ttl_s):
+                self._observer.tell(Stored("semantic", service))
 
     async def _entry(self, key: str) -> Entry | None:
         assert self._cache is not None

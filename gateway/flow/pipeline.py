@@ -118,6 +118,9 @@ class _Live:
         except UpstreamError as error:
             self.trail.failed(error)
             raise
+        except Exception:
+            self.trail.outcome = "internal_error"
+            raise
         self._lookup.keep(
             self.trail.call, self._found, Entry(self._flight.answer.completion(), self._flight.model.name)
         )
