@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from gateway.core.errors import InvalidRequest, RequestTooLarge, ThriftgateError, UnsupportedEncoding
+from gateway.dialects.served.api import OPENAI, Api, bug, openai_failure
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -19,7 +20,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 _MAX_DEPTH = 200
 _WRITABLE_DEPTH = 254
-_INTERNAL = "The gateway failed. The log has the cause under this request id."
 
 
 class ClientLeft(Exception):
@@ -27,7 +27,7 @@ class ClientLeft(Exception):
 
 
 class Exchange:
-    """Request in, response out. Every response carries `x-request-id`."""
+    """Request in, response out. Every response carries `x-request-id`; `api` says how its errors look."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.id = f"req_{uuid.uuid4().hex}"
@@ -36,6 +36,7 @@ class Exchange:
         self.headers: Mapping[str, str] = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+        self.api: Api = OPENAI
         self.started = False
         self._receive = receive
         self._send = send
@@ -80,18 +81,21 @@ class Exchange:
         self.started = True
         pairs = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         pairs.append((b"x-request-id", self.id.encode()))
+        if self.api is not OPENAI:
+            pairs.append((self.api.request_id_header.encode(), self.id.encode()))
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def fail(self, error: ThriftgateError) -> None:
-        """An error as OpenAI's JSON, with the headers both SDKs obey."""
-        await self.respond(error.status, error_headers(error), error_body(error))
+        """An error as the API's JSON, with the headers both vendors' SDKs obey."""
+        await self.respond(error.status, error_headers(error), orjson.dumps(self.api.failure(error, self.id)))
 
     async def crash(self) -> None:
         """A bug: an id and no internals."""
-        await self.respond(500, {"content-type": "application/json"}, crash_body())
+        body = orjson.dumps(self.api.failure(bug(), self.id))
+        await self.respond(500, {"content-type": "application/json"}, body)
 
     def tagged(self, send: Send) -> Send:
         """For an application behind: its response carries the id as well."""
@@ -159,15 +163,12 @@ def error_headers(error: ThriftgateError) -> dict[str, str]:
 
 def crash_body() -> bytes:
     """What a client hears of a bug."""
-    return _error(_INTERNAL, "server_error", None, None)
+    return error_body(bug())
 
 
 def error_body(error: ThriftgateError) -> bytes:
-    return _error(error.message, error.type, error.param, error.code)
-
-
-def _error(message: str, kind: str, param: str | None, code: str | None) -> bytes:
-    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+    """OpenAI's JSON, for whatever is no API of a vendor."""
+    return orjson.dumps(openai_failure(error))
 
 
 def _is_too_deep(raw: bytes, value: Any) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.errors import MethodNotAllowed, ThriftgateError
+from gateway.dialects.served.api import OPENAI, Api
 from gateway.http.exchange import ClientLeft, Exchange, Receive, Scope, Send
 
-Route = Callable[[Exchange], Awaitable[None]]
+Handler = Callable[[Exchange], Awaitable[None]]
 logger = logging.getLogger("thriftgate")
 
 
@@ -23,8 +25,16 @@ class Lifetime(Protocol):
     async def stop(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What answers at a path, and in whose API: its errors look so before anything has been read."""
+
+    handle: Handler
+    api: Api = OPENAI
+
+
 class Front:
-    """`routes` maps a path to its handler (POST only); `behind` is the FastAPI application."""
+    """`routes` maps a path to its route (POST only); `behind` is the FastAPI application."""
 
     def __init__(
         self,
@@ -47,10 +57,11 @@ class Front:
         try:
             if route is None:
                 await self._behind(scope, receive, exchange.tagged(send))
-            elif exchange.method != "POST":
+                return
+            exchange.api = route.api
+            if exchange.method != "POST":
                 raise MethodNotAllowed(f"{exchange.path} takes POST, not {exchange.method}.")
-            else:
-                await route(exchange)
+            await route.handle(exchange)
         except ThriftgateError as error:
             await exchange.fail(error)
         except ClientLeft:

@@ -7,71 +7,60 @@ from contextlib import aclosing
 
 import orjson
 
-from gateway.core.chunks import Chunk
 from gateway.core.errors import ThriftgateError
 from gateway.core.pricing import to_nano
-from gateway.dialects.sse import DONE, encode
+from gateway.dialects.served.api import bug
+from gateway.dialects.served.rendering import Rendering
 from gateway.flow.call import Call, Trail
 from gateway.flow.pipeline import Answer, Pipeline
-from gateway.http.exchange import Departure, Exchange, error_body
+from gateway.http.exchange import Departure, Exchange
 
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
 _JSON = {"content-type": "application/json"}
-_BROKEN = b'{"error":{"message":"The gateway failed.","type":"server_error","param":null,"code":null}}'
 logger = logging.getLogger("thriftgate")
 
 
-async def answer_chat(exchange: Exchange, pipeline: Pipeline, call: Call) -> None:
+async def respond(exchange: Exchange, pipeline: Pipeline, call: Call, rendering: Rendering) -> None:
     """Serve one call. A failure before the first chunk is a real HTTP status; the caller's task is cancelled, and the
     upstream closed, when the client leaves."""
     async with exchange.departure() as departure:
         try:
             async with pipeline.serve(call) as answer:
                 if call.chat.stream:
-                    await _stream(exchange, answer, departure)
+                    await _stream(exchange, answer, departure, rendering)
                 else:
-                    await _whole(exchange, answer, departure)
+                    await _whole(exchange, answer, departure, rendering)
         except ThriftgateError as error:
             departure.disarm()
             await exchange.fail(error)
 
 
-async def _whole(exchange: Exchange, answer: Answer, departure: Departure) -> None:
-    completion = await answer.whole()
+async def _whole(exchange: Exchange, answer: Answer, departure: Departure, rendering: Rendering) -> None:
+    body = orjson.dumps(rendering.whole(await answer.whole()))
     departure.disarm()
-    await exchange.respond(200, _JSON | _facts(answer.trail) | _money(answer.trail), orjson.dumps(completion))
+    await exchange.respond(200, _JSON | _facts(answer.trail) | _money(answer.trail), body)
 
 
-async def _stream(exchange: Exchange, answer: Answer, departure: Departure) -> None:
+async def _stream(exchange: Exchange, answer: Answer, departure: Departure, rendering: Rendering) -> None:
     trail = answer.trail
     # What a miss will cost is not known before its end; a hit's cost is.
     known = _money(trail) if trail.cache in ("hit", "semantic-hit") else {}
     await exchange.start(200, _SSE | _facts(trail) | known)
+    writing = rendering.stream()
     try:
         async with aclosing(answer.chunks()) as chunks:
             async for chunk in chunks:
-                if _shown(chunk, trail.call.chat.include_usage):
-                    await exchange.write(encode(chunk))
-        last = DONE
+                frame = writing.frame(chunk)
+                if frame:
+                    await exchange.write(frame)
+        last = writing.end()
     except ThriftgateError as error:
-        last = b"data: " + error_body(error) + b"\n\n"
+        last = writing.failure(error)
     except Exception:
         logger.exception("request %s broke in its stream", exchange.id)
-        last = b"data: " + _BROKEN + b"\n\n"
+        last = writing.failure(bug())
     departure.disarm()
     await exchange.write(last, more=False)
-
-
-def _shown(chunk: Chunk, include_usage: bool) -> bool:
-    """Whether a client sees this chunk. Upstream is always asked for usage; a client that did not ask sees no trace of
-    it, because many index `choices[0]`. One that did sees `usage: null` on all chunks but the last."""
-    if not chunk.get("choices"):
-        return include_usage and chunk.get("usage") is not None
-    if include_usage:
-        chunk["usage"] = None
-    else:
-        chunk.pop("usage", None)
-    return True
 
 
 def _facts(trail: Trail) -> dict[str, str]:

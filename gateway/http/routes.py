@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import orjson
 
-from gateway.core.chat import parse_chat
 from gateway.core.embeddings import parse_embeddings
 from gateway.core.options import parse_options
 from gateway.core.pricing import to_nano
+from gateway.dialects.served.chat import read_chat
 from gateway.flow.call import Call
 from gateway.flow.embeddings import Embeddings, EmbeddingsCall
 from gateway.flow.pipeline import Pipeline
 from gateway.http.auth import Keyring
 from gateway.http.exchange import Exchange
 from gateway.http.front import Route
-from gateway.http.respond import answer_chat, usd
+from gateway.http.respond import respond, usd
 from gateway.ports import Clock
 
 
@@ -33,10 +33,10 @@ class HotRoutes:
 
     def by_path(self) -> Mapping[str, Route]:
         return {
-            "/v1/chat/completions": self.chat,
-            "/chat/completions": self.chat,
-            "/v1/embeddings": self.embed,
-            "/embeddings": self.embed,
+            "/v1/chat/completions": Route(self.chat),
+            "/chat/completions": Route(self.chat),
+            "/v1/embeddings": Route(self.embed),
+            "/embeddings": Route(self.embed),
         }
 
     async def chat(self, exchange: Exchange) -> None:
@@ -44,8 +44,9 @@ class HotRoutes:
         service = self.keyring.service(exchange.headers)
         body = await exchange.json(self.max_body_bytes)
         options = parse_options(exchange.headers, body)
-        call = Call(exchange.id, service, parse_chat(body), options, started_s, asked_at_s)
-        await answer_chat(exchange, self.pipeline, call)
+        served = read_chat(body, exchange.headers, exchange.id)
+        call = Call(exchange.id, service, served.chat, options, started_s, asked_at_s)
+        await respond(exchange, self.pipeline, call, served.rendering)
 
     async def embed(self, exchange: Exchange) -> None:
         started_s, asked_at_s = self.clock.monotonic_s(), self.clock.unix_s()
