@@ -11,6 +11,9 @@ from gateway.core.usage import Usage
 CacheVerdict = Literal["hit", "semantic-hit", "miss", "bypass", "refresh"]
 Outcome = Literal["ok", "client_error", "refused", "upstream_error", "client_disconnect", "internal_error"]
 
+Endpoint = Literal["chat", "embeddings", "messages", "responses", "completions"]
+"""A closed set: it is a label of metrics."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestFinished:
@@ -21,7 +24,7 @@ class RequestFinished:
     """
 
     request_id: str
-    endpoint: Literal["chat", "embeddings"]
+    endpoint: Endpoint
     service: str
     outcome: Outcome
     status: int

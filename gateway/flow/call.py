@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ThriftgateError, UpstreamError
-from gateway.core.events import CacheVerdict, Outcome, RequestFinished
+from gateway.core.events import CacheVerdict, Endpoint, Outcome, RequestFinished
 from gateway.core.options import Options
 from gateway.core.plan import Model, Plan
 from gateway.core.savings import Saving, saving
@@ -17,7 +17,8 @@ from gateway.core.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A parsed and authenticated request. `started_s` is monotonic, `asked_at_s` is Unix time (prices depend on it)."""
+    """A parsed and authenticated request. `started_s` is monotonic, `asked_at_s` is Unix time (prices depend on it).
+    `endpoint` is where it came in; `dropped` are the hints of that API which nothing here can take."""
 
     id: str
     service: Service
@@ -25,6 +26,8 @@ class Call:
     options: Options
     started_s: float
     asked_at_s: float
+    endpoint: Endpoint = "chat"
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,7 +71,7 @@ class Trail:
         saved = self.saving()
         return RequestFinished(
             request_id=self.call.id,
-            endpoint="chat",
+            endpoint=self.call.endpoint,
             service=self.call.service.name,
             outcome=self.outcome,
             status=self.error.status if self.error else _STATUS.get(self.outcome, 200),
