@@ -9,25 +9,30 @@ from typing import Any
 from gateway.core.chat import ChatRequest, text_of
 
 SCANNED_CHARS = 2_000
-"""Only this much of a text is read: linear work, however long the prompt (ROUTING study: 2,000 characters suffice)."""
+"""Only this much of a text is read: linear work, however long the prompt (ROUTING study: 2,000 characters suffice).
+Of a longer one its two ends, because what is asked stands before or after what it is asked about."""
 
+# No pattern may look at a character many times over: 2,000 hostile ones must not cost milliseconds.
 _CODE = re.compile(
-    r"```|^\s*(?:def |class |import |from \w+ import |function |const |let |#include|public |SELECT |CREATE TABLE )"
-    r"|=>|\w+\(\w*\)\s*[{:]|Traceback \(most recent|[;{}]\s*$",
+    r"```|^[ \t]*(?:def |class |import |from \w+ import |function |const |let |#include|public |SELECT |CREATE TABLE )"
+    r"|=>|\b\w+\(\w*\)[ \t]*[{:]|Traceback \(most recent|[;{}][ \t]*$",
     re.MULTILINE,
 )
-_MATHS = re.compile(r"\\(?:frac|int|sum|lim|sqrt)|[∫∑√≤≥∀∃]|\b\w\^\d|\bd[xy]/d[xy]\b|\b\d+\s*[=<>]\s*\w+\s*[+*/^-]")
+_MATHS = re.compile(
+    r"\\(?:frac|int|sum|lim|sqrt)|\$[^$\n\\^_=]*[\\^_=][^$\n]*\$|[∫∑√≤≥∀∃]|\b\w\^\d|\bd[xy]/d[xy]\b"
+    r"|\b\d+[ \t]*[=<>][ \t]*\w+[ \t]*[+*/^-]"
+)
 _CONSTRAINT = re.compile(
     r"\b(?:must(?: not)?|should(?: not)?|exactly|at (?:least|most)|no more than|only|without|ensure|avoid|include|"
-    r"do not|don't|never|always|in the format|as json|step by step)\b|^\s*(?:[-*•]|\d{1,2}[.)])\s",
-    re.IGNORECASE | re.MULTILINE,
+    r"do not|don't|never|always|in the format|as json|step by step)\b|^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]",
+    re.MULTILINE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """`question` is the start of the last user message. `chars` counts all text of the conversation, `turns` its
-    user messages. `constraints` counts rules the answer must obey."""
+    """`question` is the last user message, of a long one its two ends. `chars` counts all text of the conversation,
+    `turns` its user messages. `constraints` counts rules the answer must obey."""
 
     question: str
     question_chars: int
@@ -46,8 +51,8 @@ def features_of(chat: ChatRequest) -> Features:
     texts = [text_of(message.get("content")) for message in chat.messages]
     users = [at for at, message in enumerate(chat.messages) if message["role"] == "user"]
     asked = texts[users[-1]] if users else ""
-    scanned = asked[:SCANNED_CHARS]
-    rules = texts[0][:SCANNED_CHARS] if chat.messages[0]["role"] in ("system", "developer") else ""
+    scanned = _two_ends(asked)
+    rules = _two_ends(texts[0]) if chat.messages[0]["role"] in ("system", "developer") else ""
     return Features(
         question=scanned,
         question_chars=len(asked),
@@ -58,8 +63,13 @@ def features_of(chat: ChatRequest) -> Features:
         schema=_wants_schema(chat.body.get("response_format")),
         code=_CODE.search(scanned) is not None,
         maths=_MATHS.search(scanned) is not None,
-        constraints=len(_CONSTRAINT.findall(scanned)) + len(_CONSTRAINT.findall(rules)),
+        constraints=len(_CONSTRAINT.findall(scanned.lower())) + len(_CONSTRAINT.findall(rules.lower())),
     )
+
+
+def _two_ends(text: str) -> str:
+    half = SCANNED_CHARS // 2
+    return text if len(text) <= SCANNED_CHARS else f"{text[:half]}\n{text[-half:]}"
 
 
 def _images(content: Any) -> int:

@@ -16,11 +16,11 @@ def test_a_conversation_without_a_user_has_an_empty_question() -> None:
     assert features_of(asked({"role": "system", "content": "Begin."})).question == ""
 
 
-def test_only_the_start_of_a_long_text_is_read() -> None:
-    features = features_of(asked("x" * SCANNED_CHARS + " must must must"))
-    assert len(features.question) == SCANNED_CHARS
-    assert features.question_chars == SCANNED_CHARS + 15
-    assert features.constraints == 0
+def test_of_a_long_text_only_the_two_ends_are_read() -> None:
+    features = features_of(asked("must " + "x" * SCANNED_CHARS + " must must " + "y" * SCANNED_CHARS + " must"))
+    assert len(features.question) == SCANNED_CHARS + 1
+    assert features.question_chars == 2 * SCANNED_CHARS + 21
+    assert features.constraints == 2
 
 
 def test_tools_schemas_and_images_are_counted_over_the_conversation() -> None:
