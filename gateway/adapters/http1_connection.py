@@ -109,7 +109,7 @@ class Http1Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail("The provider did not speak HTTP.")
-        if self._head_bytes > _MAX_HEAD_BYTES:
+        if not self._status and self._count_head(len(data)) > _MAX_HEAD_BYTES:
             self._fail("The head of the provider's answer is too large.")
         self._wake()
 
@@ -126,6 +126,11 @@ class Http1Connection(asyncio.Protocol):
         """RFC 9112 §6.3: without a length or chunks, the body lasts until the connection closes."""
         return "content-length" not in self._headers and "transfer-encoding" not in self._headers
 
+    def _count_head(self, size_bytes: int) -> int:
+        """The parser keeps an unfinished head in memory, however long it gets."""
+        self._head_bytes += size_bytes
+        return self._head_bytes
+
     def _fail(self, message: str) -> None:
         """The exchange fails; one that is already whole does not, but its connection is done for."""
         if not self._whole:
@@ -139,7 +144,6 @@ class Http1Connection(asyncio.Protocol):
             raise ValueError("a second answer to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
