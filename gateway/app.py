@@ -34,7 +34,9 @@ from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing, find_valke
 from gateway.catalog import ANONYMOUS, Catalogs, build_catalogs, build_services
 from gateway.core.deadlines import Deadlines
 from gateway.core.events import Degraded
+from gateway.core.false_hits import FalseHits
 from gateway.core.retry import RetryPolicy
+from gateway.core.worth import Worth, WorthRules
 from gateway.dialects.anthropic import Anthropic
 from gateway.dialects.deepseek import DeepSeek
 from gateway.dialects.dialect import Dialect
@@ -43,7 +45,8 @@ from gateway.dialects.openai import OpenAI
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.embeddings import Embeddings
 from gateway.flow.flight import Ground
-from gateway.flow.lookup import CacheRules, Lookup, Semantic
+from gateway.flow.lookup import Lookup
+from gateway.flow.meaning import Meaning, MeaningRules, Semantic
 from gateway.flow.pipeline import Pipeline
 from gateway.flow.tasks import Tasks
 from gateway.http.admin import Metrics, Readiness, admin_app
@@ -122,6 +125,8 @@ class Gateway:
         self._transport: Transport = HttpxTransport() if settings.upstream.client == "httpx" else Http1Transport()
         self._servers: dict[str, LlamaServer] = {}
         self._providers = {name: self._build_provider(name, loaded) for name in settings.providers}
+        self._false_hits = FalseHits(settings.cache.semantic.false_hit_limit)
+        self._meaning = self._build_meaning()
         self._lookup = self._build_lookup()
         self._embeddings = Embeddings(catalogs.embeddings, self._providers, self._ledger, self._observer, self._clock)
         self._embedder_loading: str | None = "loading" if settings.embedder.engine != "none" else None
@@ -167,9 +172,16 @@ class Gateway:
         return RedisLedger(self._redis, self._clock, self._observer, lease_s=lease_s, timeout_s=self._redis_timeout_s)
 
     def _build_lookup(self) -> Lookup:
-        exact, semantic = self._settings.cache.exact, self._settings.cache.semantic
-        rules = CacheRules(exact.ttl_s, semantic.ttl_s, semantic.threshold, semantic.deadline_ms / 1000)
-        return Lookup(self._cache if exact.enabled else None, rules, self._observer, self._tasks)
+        exact = self._settings.cache.exact
+        cache = self._cache if exact.enabled else None
+        return Lookup(cache, exact.ttl_s, self._meaning, self._observer, self._clock, self._tasks)
+
+    def _build_meaning(self) -> Meaning:
+        semantic = self._settings.cache.semantic
+        explore_every = max(1, round(1 / semantic.explore_share))
+        worth = Worth(WorthRules(semantic.value_of_second_usd, semantic.cpu_second_usd, explore_every))
+        rules = MeaningRules(semantic.threshold, semantic.deadline_ms / 1000, semantic.ttl_s)
+        return Meaning(rules, worth, self._false_hits, self._observer, self._clock, self._tasks)
 
     def _build_provider(self, name: str, loaded: Loaded) -> Provider:
         settings = loaded.settings.providers[name]
@@ -214,7 +226,9 @@ class Gateway:
         dispatch = Dispatch(self._providers, ground, policy, self._observer, self._clock)
         pipeline = Pipeline(catalogs.chat, self._lookup, dispatch, self._observer, self._clock)
         server = self._settings.server
-        routes = HotRoutes(pipeline, self._embeddings, keyring, self._clock, server.max_body_bytes)
+        routes = HotRoutes(
+            pipeline, self._embeddings, catalogs.chat, self._counter, keyring, self._clock, server.max_body_bytes
+        )
         public = server.public_metrics or is_loopback(server.host)
         metrics = Metrics(self._metrics.render, prometheus.CONTENT_TYPE, public)
         readiness = Readiness(self.waiting_for, self.absent)
@@ -255,7 +269,7 @@ class Gateway:
         try:
             embedder = await self._started_embedder()
             if self._settings.cache.semantic.enabled:
-                self._lookup.attach(Semantic(embedder, await self._started_index(embedder)))
+                self._meaning.attach(Semantic(embedder, await self._started_index(embedder)))
             self._embeddings.attach(embedder)
             self._say(f"embedder: {embedder.engine} ready ({self._clock.monotonic_s() - started_s:.2f} s)")
         except Exception as error:  # the border to engines that raise what they like; the gateway serves without

@@ -17,6 +17,10 @@ IMAGE_TOKENS = 4_096
 _PER_MESSAGE_TOKENS = 16
 _PER_REQUEST_TOKENS = 64
 _CHARS_PER_TOKEN = 4
+_ATTACHMENT_TOKENS = 1_600
+"""A large picture, about, at Anthropic (vision guide, 2026-11); a page of a PDF is of the same order."""
+_TEMPLATE_TOKENS = 4
+_ATTACHED = ("image_url", "file", "input_audio")
 
 
 def prompt_bound(chat: ChatRequest, profile: Profile) -> int:
@@ -32,6 +36,14 @@ def prompt_bound(chat: ChatRequest, profile: Profile) -> int:
 def prompt_likely(chat: ChatRequest) -> int:
     """Tokens, about: a quarter of the bytes. For choosing between models, never for money."""
     return _bytes_without_pictures(chat) // _CHARS_PER_TOKEN + _PER_MESSAGE_TOKENS
+
+
+def countable(chat: ChatRequest) -> tuple[str, int]:
+    """For a local tokenizer: the text of the prompt, and tokens to add for what is no text (pictures, files and the
+    template around each message)."""
+    unseen = sum(_ATTACHMENT_TOKENS for _ in _attachments(chat)) + _TEMPLATE_TOKENS * (len(chat.messages) + 1)
+    tools = chat.body.get("tools")
+    return "\n".join([*_strings(chat.messages), orjson.dumps(tools).decode() if tools else ""]), unseen
 
 
 def output_limit(chat: ChatRequest, profile: Profile) -> int:
@@ -57,3 +69,22 @@ def _pictures(chat: ChatRequest) -> Iterator[str]:
                     image = part.get("image_url")
                     url = image.get("url") if isinstance(image, dict) else image
                     yield url if isinstance(url, str) else ""
+
+
+def _attachments(chat: ChatRequest) -> Iterator[Any]:
+    for message in chat.messages:
+        content: Any = message.get("content")
+        if isinstance(content, list):
+            yield from (part for part in content if part["type"] in _ATTACHED)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in the messages: what is said, called and answered, without the fields' names."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict) and value.get("type") not in _ATTACHED:
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)

@@ -110,11 +110,11 @@ def _tool_use(call: Mapping[str, Any], place: str) -> Block:
         "type": "tool_use",
         "id": tool_id(call.get("id")),
         "name": function.get("name"),
-        "input": _arguments(text(function.get("arguments"), f"{place}.function.arguments")),
+        "input": arguments_object(text(function.get("arguments"), f"{place}.function.arguments")),
     }
 
 
-def _arguments(written: str) -> dict[str, Any]:
+def arguments_object(written: str) -> dict[str, Any]:
     """Arguments are an object there. What a model got wrong is wrapped, not refused: the loop must be able to go on."""
     try:
         parsed = orjson.loads(written or "{}")

@@ -72,10 +72,13 @@ def _facts(trail: Trail) -> dict[str, str]:
     if trail.model is not None:
         headers["x-thriftgate-model"] = trail.model.name
         headers["x-thriftgate-provider"] = trail.model.provider
+    if trail.cache_reason:
+        headers["x-thriftgate-cache-reason"] = trail.cache_reason
     if trail.similarity is not None:
         headers["x-thriftgate-similarity"] = f"{trail.similarity:.4f}"
-    if trail.dropped:
-        headers["x-thriftgate-dropped-params"] = ",".join(trail.dropped)
+    dropped = trail.call.dropped + trail.dropped
+    if dropped:
+        headers["x-thriftgate-dropped-params"] = ",".join(dropped)
     return headers
 
 

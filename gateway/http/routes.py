@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
 from gateway.core.embeddings import parse_embeddings
+from gateway.core.estimate import countable
+from gateway.core.events import Endpoint
 from gateway.core.options import parse_options
+from gateway.core.plan import Catalog, make_plan
 from gateway.core.pricing import to_nano
+from gateway.dialects.served.api import ANTHROPIC, OPENAI, Api
 from gateway.dialects.served.chat import read_chat
+from gateway.dialects.served.messages import read_count, read_messages
+from gateway.dialects.served.rendering import Read
 from gateway.flow.call import Call
 from gateway.flow.embeddings import Embeddings, EmbeddingsCall
 from gateway.flow.pipeline import Pipeline
@@ -18,35 +25,54 @@ from gateway.http.auth import Keyring
 from gateway.http.exchange import Exchange
 from gateway.http.front import Route
 from gateway.http.respond import respond, usd
-from gateway.ports import Clock
+from gateway.ports import Clock, TokenCounter
+
+_SERVED: Mapping[str, tuple[Endpoint, Read, Api]] = {
+    "/chat/completions": ("chat", read_chat, OPENAI),
+    "/messages": ("messages", read_messages, ANTHROPIC),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class HotRoutes:
-    """Chat completions and embeddings, with and without `/v1`."""
+    """Everything that a model answers, with and without `/v1`."""
 
     pipeline: Pipeline
     embeddings: Embeddings
+    catalog: Catalog
+    counter: TokenCounter
     keyring: Keyring
     clock: Clock
     max_body_bytes: int
 
     def by_path(self) -> Mapping[str, Route]:
-        return {
-            "/v1/chat/completions": Route(self.chat),
-            "/chat/completions": Route(self.chat),
-            "/v1/embeddings": Route(self.embed),
-            "/embeddings": Route(self.embed),
-        }
+        routes = {path: Route(partial(self.serve, name, read), api) for path, (name, read, api) in _SERVED.items()}
+        routes["/messages/count_tokens"] = Route(self.count_tokens, ANTHROPIC)
+        routes["/embeddings"] = Route(self.embed)
+        return {prefix + path: route for path, route in routes.items() for prefix in ("/v1", "")}
 
-    async def chat(self, exchange: Exchange) -> None:
+    async def serve(self, endpoint: Endpoint, read: Read, exchange: Exchange) -> None:
+        """A chat, in whichever API it is asked."""
         started_s, asked_at_s = self.clock.monotonic_s(), self.clock.unix_s()
         service = self.keyring.service(exchange.headers)
         body = await exchange.json(self.max_body_bytes)
         options = parse_options(exchange.headers, body)
-        served = read_chat(body, exchange.headers, exchange.id)
-        call = Call(exchange.id, service, served.chat, options, started_s, asked_at_s)
+        served = read(body, exchange.headers, exchange.id)
+        call = Call(
+            exchange.id, service, served.chat, options, started_s, asked_at_s, endpoint=endpoint, dropped=served.dropped
+        )
         await respond(exchange, self.pipeline, call, served.rendering)
+
+    async def count_tokens(self, exchange: Exchange) -> None:
+        """An estimate: the tokenizer is ours, not the model's. Refuses what messages would refuse; costs nothing."""
+        service = self.keyring.service(exchange.headers)
+        body = await exchange.json(self.max_body_bytes)
+        chat = read_count(body, exchange.headers)
+        make_plan(chat, parse_options(exchange.headers, body), service, self.catalog)
+        text, unseen_tokens = countable(chat)
+        counted = {"input_tokens": await self.counter.count(text) + unseen_tokens}
+        headers = {"content-type": "application/json", "x-thriftgate-estimated": "true"}
+        await exchange.respond(200, headers, orjson.dumps(counted))
 
     async def embed(self, exchange: Exchange) -> None:
         started_s, asked_at_s = self.clock.monotonic_s(), self.clock.unix_s()
