@@ -46,8 +46,9 @@ _OWN_WORDS: Mapping[type[UpstreamError], str] = {
     UpstreamTimeout: "The provider timed out.",
 }
 
-# An error inside a stream has no status; its type or code stands for one. Names from the vendors' error pages
-# (OpenAI, Anthropic, DeepSeek) and llama.cpp's server source, read 2026-11.
+# An error inside a stream has no status; its type stands for one, or else its code (DeepSeek's code is
+# "invalid_request_error" whatever happened). Names from the vendors' error pages (OpenAI, Anthropic, DeepSeek) and
+# llama.cpp's server source, read 2026-11.
 _STATUS_BY_TYPE: Mapping[str, int] = {
     "invalid_request_error": 400,
     "exceed_context_size_error": 400,
@@ -61,6 +62,10 @@ _STATUS_BY_TYPE: Mapping[str, int] = {
     "rate_limit_exceeded": 429,
     "requests": 429,
     "tokens": 429,
+    "api_error": 500,
+    "internal_error": 500,
+    "server_error": 500,
+    "service_unavailable_error": 503,
     "unavailable_error": 503,
     "timeout_error": 504,
     "overloaded_error": 529,
@@ -76,10 +81,11 @@ _MAX_MESSAGE_CHARS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A provider's error object, whatever it looks like. Integer codes (llama.cpp) are kept apart as `status`."""
+    """A provider's error object, whatever it looks like. `names` are its type and its code, in this order; integer
+    codes (llama.cpp) are kept apart as `status`."""
 
     message: str = ""
-    names: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
     param: str | None = None
     status: int | None = None
 
@@ -93,14 +99,14 @@ class Reason:
         message, param, code = error.get("message"), error.get("param"), error.get("code")
         return cls(
             message=message if isinstance(message, str) else "",
-            names=frozenset(name for name in (error.get("type"), code) if isinstance(name, str)),
+            names=tuple(name for name in (error.get("type"), code) if isinstance(name, str)),
             param=param if isinstance(param, str) else None,
             status=code if isinstance(code, int) and not isinstance(code, bool) else None,
         )
 
     @property
     def overflow(self) -> bool:
-        return bool(self.names & _OVERFLOW_CODES or _OVERFLOW_TEXT.search(self.message))
+        return bool(_OVERFLOW_CODES.intersection(self.names) or _OVERFLOW_TEXT.search(self.message))
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
@@ -114,7 +120,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamErr
 def refusal_in_stream(error: object) -> UpstreamError:
     """An error told after the answer had begun with a 200."""
     reason = Reason.read(error)
-    known = (status for name, status in _STATUS_BY_TYPE.items() if name in reason.names)
+    known = (_STATUS_BY_TYPE[name] for name in reason.names if name in _STATUS_BY_TYPE)
     return _refused(next(known, reason.status or 500), reason, reached=True)
 
 

@@ -130,6 +130,7 @@ def test_an_exhausted_account_is_not_a_rate_limit() -> None:
         ({"type": "invalid_request_error", "message": "no"}, UpstreamRejected),
         ({"type": "invalid_request_error", "code": "context_length_exceeded"}, UpstreamContextLength),
         ({"type": "api_error", "message": "Internal"}, UpstreamError),
+        ({"type": "internal_error", "code": "invalid_request_error"}, UpstreamError),
         ({"code": 503, "type": "something new"}, UpstreamOverloaded),
         ({"code": 500, "type": "server_error"}, UpstreamError),
         ("a bare string", UpstreamError),
