@@ -107,7 +107,13 @@ class SemanticCache(Section):
     enabled: bool = True
     threshold: float = Field(0.95, ge=0.95, le=1.0)
     ttl_s: int = Field(3_600, ge=1)
-    deadline_ms: float = Field(250.0, gt=0)
+    deadline_ms: float = Field(30.0, gt=0)
+    value_of_second_usd: float = Field(0.0001, ge=0)
+    cpu_second_usd: float = Field(0.00001, ge=0)
+    explore_share: float = Field(0.05, gt=0, le=1)
+    shadow_share: float = Field(0.01, ge=0, le=1)
+    judge_model: str | None = None
+    false_hit_limit: float = Field(0.05, gt=0, le=1)
 
 
 class CacheSettings(Section):

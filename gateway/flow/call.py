@@ -42,6 +42,7 @@ class Trail:
     plan: Plan | None = None
     cache: CacheVerdict = "miss"
     similarity: float | None = None
+    cache_reason: str = ""
     model: Model | None = None
     attempts: int = 0
     dropped: tuple[str, ...] = ()
@@ -88,7 +89,7 @@ class Trail:
             duration_s=now_s - self.call.started_s,
             first_token_s=self.first_chunk_s,
             error_code=(self.error.code or self.error.type) if self.error else None,
-            reasons=self.plan.reasons if self.plan else (),
+            reasons=(*(self.plan.reasons if self.plan else ()), *filter(None, (self.cache_reason,))),
         )
 
 

@@ -1,54 +1,24 @@
 """Asks the caches before anybody is paid, and keeps what was paid for.
 
-Exact first: one hash, usually answered in process. Then by meaning: only the last user message is embedded, everything
-else must match to the byte (the scope), the cosine must reach the threshold and the verifier must find nothing that
-separates the two questions. A broken or slow cache is a miss.
+Exact first: one hash, usually answered in process. Then by meaning (`flow/meaning`). A broken or slow cache is a miss.
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from gateway.core.chunks import Completion
-from gateway.core.events import CacheVerdict, Degraded, Recovered, Stored
-from gateway.core.fingerprint import exact_key, question, semantic_scope
+from gateway.core.events import CacheVerdict, Stored
+from gateway.core.fingerprint import exact_key
 from gateway.core.plan import Plan
-from gateway.core.verify import verify
+from gateway.core.usage import Usage
 from gateway.flow.call import Call
+from gateway.flow.meaning import Asked, Meaning
 from gateway.flow.tasks import Tasks
-from gateway.ports import Cache, Embedder, Observer, SemanticIndex, Vector
-
-
-@dataclass(frozen=True, slots=True)
-class CacheRules:
-    """`threshold` is the lowest cosine that may be a hit. `deadline_s` bounds what a miss may wait for the semantic
-    layer; a vector that comes later is still stored."""
-
-    exact_ttl_s: int = 3_600
-    semantic_ttl_s: int = 3_600
-    threshold: float = 0.95
-    deadline_s: float = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Semantic:
-    """The two parts of the semantic layer, both started."""
-
-    embedder: Embedder
-    index: SemanticIndex
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The question as the semantic layer sees it: scope, text, and a vector that may still be on its way."""
-
-    scope: str
-    text: str
-    vector: asyncio.Task[Vector]
+from gateway.ports import Cache, Clock, Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,107 +43,90 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A look-up's outcome, and what `keep` needs to store the answer if there was none."""
+    """A look-up's outcome, and what `keep` needs to store the answer if there was none. `reason` is the semantic
+    layer's, empty when there is nothing to explain; `waited_s` is what it cost a miss."""
 
     verdict: CacheVerdict
     key: str
     entry: Entry | None = None
     similarity: float | None = None
     asked: Asked | None = None
+    reason: str = ""
+    waited_s: float = 0.0
 
 
 class Lookup:
-    """Both cache layers, in their order. `cache` None: no cache at all."""
+    """Both cache layers, in their order. `cache` None: no cache at all. `ttl_s` is the exact layer's."""
 
-    def __init__(self, cache: Cache | None, rules: CacheRules, observer: Observer, tasks: Tasks) -> None:
+    def __init__(
+        self, cache: Cache | None, ttl_s: int, meaning: Meaning, observer: Observer, clock: Clock, tasks: Tasks
+    ) -> None:
         self._cache = cache
-        self._rules = rules
+        self._ttl_s = ttl_s
+        self._meaning = meaning
         self._observer = observer
+        self._clock = clock
         self._tasks = tasks
-        self._semantic: Semantic | None = None
-        self._embedder_down = False
 
-    def attach(self, semantic: Semantic) -> None:
-        """The semantic layer joins when its model is loaded; until then answers are found by their exact key only."""
-        self._semantic = semantic
+    def key(self, call: Call, plan: Plan) -> str:
+        """What an answer to exactly this is stored under."""
+        return exact_key(call.chat, _scope(call), plan.resolved)
 
-    async def find(self, call: Call, plan: Plan) -> Found:
-        """Never raises for a broken cache."""
-        scope = f"{call.service.cache_scope}\n{call.options.namespace}"
-        key = exact_key(call.chat, scope, plan.resolved)
+    def reads(self, call: Call) -> bool:
+        """Whether this request may have another's answer."""
+        return self._cache is not None and call.options.reads_cache
+
+    async def find(self, call: Call, plan: Plan, key: str) -> Found:
+        """Never raises for a broken cache. `key` is the call's own."""
         if call.options.cache == "off" or self._cache is None:
             return Found("bypass", key)
         if call.options.reads_cache:
             entry = await self._entry(key)
             if entry is not None:
                 return Found("hit", key, entry)
-        asked = self._ask(call, scope, plan)
+        asked = self._meaning.ask(call, _scope(call), plan)
+        if isinstance(asked, str):
+            return Found("miss" if call.options.reads_cache else "refresh", key, reason=asked)
         if not call.options.reads_cache:
             return Found("refresh", key, asked=asked)
         return await self._by_meaning(call, key, asked)
 
-    def keep(self, call: Call, found: Found, entry: Entry) -> None:
-        """Store a whole answer behind the client's back: in process at once, elsewhere by owned tasks."""
+    async def keep(self, call: Call, found: Found, entry: Entry) -> None:
+        """Store a whole answer: on return it is found here; elsewhere, and by its meaning, soon."""
+        self._learn(call, found, entry)
         if self._cache is None or not call.options.writes_cache or not is_cacheable(entry.completion):
             return
         ttl_s = call.options.ttl_s
-        self._tasks.start(self._keep(call.service.name, found, entry, ttl_s))
+        await self._cache.put(found.key, entry.to_bytes(), ttl_s or self._ttl_s)
+        self._observer.tell(Stored("exact", call.service.name))
+        if found.asked:
+            self._tasks.start(self._keep_meaning(call.service.name, found.asked, found.key, ttl_s))
 
-    async def _keep(self, service: str, found: Found, entry: Entry, ttl_s: int | None) -> None:
-        assert self._cache is not None
-        await self._cache.put(found.key, entry.to_bytes(), ttl_s or self._rules.exact_ttl_s)
-        self._observer.tell(Stored("exact", service))
-        vector = await self._vector(found.asked) if found.asked else None
-        if found.asked and vector and self._semantic:
-            semantic_ttl_s = ttl_s or self._rules.semantic_ttl_s
-            asked = found.asked
-            if await self._semantic.index.add(asked.scope, vector, found.key, asked.text, semantic_ttl_s):
-                self._observer.tell(Stored("semantic", service))
+    async def _keep_meaning(self, service: str, asked: Asked, key: str, ttl_s: int | None) -> None:
+        if await self._meaning.add(asked, key, ttl_s):
+            self._observer.tell(Stored("semantic", service))
+
+    def _learn(self, call: Call, found: Found, entry: Entry) -> None:
+        """What this answer says of its model's habits: what later look-ups are weighed with."""
+        answer_s = self._clock.monotonic_s() - call.started_s - found.waited_s
+        usage = Usage.from_openai(entry.completion.get("usage") or {})
+        self._meaning.worth.answered(entry.model, answer_s, usage.output_tokens)
 
     async def _entry(self, key: str) -> Entry | None:
         assert self._cache is not None
         value = await self._cache.get(key)
         return None if value is None else Entry.from_bytes(value)
 
-    def _ask(self, call: Call, scope: str, plan: Plan) -> Asked | None:
-        """Start embedding the question, if there is one to compare by meaning."""
-        text = question(call.chat)
-        if self._semantic is None or text is None or not _fits(self._semantic.embedder, text):
-            return None
-        embedder = self._semantic.embedder
-        semantic = semantic_scope(call.chat, scope, plan.resolved, embedder.engine)
-        return Asked(semantic, text, self._tasks.start(_embed(embedder, text)))
+    async def _by_meaning(self, call: Call, key: str, asked: Asked) -> Found:
+        if asked.vector is None:
+            return Found("miss", key, asked=asked, reason=asked.reason)
+        near = await self._meaning.nearest(call, asked, self._entry)
+        verdict: CacheVerdict = "miss" if near.answer is None else "semantic-hit"
+        return Found(verdict, key, near.answer, near.similarity, asked, near.reason, near.waited_s)
 
-    async def _by_meaning(self, call: Call, key: str, asked: Asked | None) -> Found:
-        if asked is None or self._semantic is None:
-            return Found("miss", key)
-        threshold = max(self._rules.threshold, call.options.threshold or 0.0)
-        try:
-            async with asyncio.timeout(self._rules.deadline_s):
-                vector = await self._vector(asked)
-                match = vector and await self._semantic.index.nearest(asked.scope, vector, threshold)
-        except TimeoutError:
-            return Found("miss", key, asked=asked)
-        if not match or not verify(asked.text, match.text).ok:
-            return Found("miss", key, asked=asked)
-        entry = await self._entry(match.key)
-        if entry is None:
-            return Found("miss", key, asked=asked)
-        return Found("semantic-hit", key, entry, match.similarity, asked)
 
-    async def _vector(self, asked: Asked) -> Vector | None:
-        """Shielded: a look-up that gives up leaves the embedding to whoever stores the answer."""
-        try:
-            vector = await asyncio.shield(asked.vector)
-        except Exception as error:  # the border: an embedder's failure, whatever its engine raises, is a miss
-            if not self._embedder_down:
-                self._embedder_down = True
-                self._observer.tell(Degraded("embedder", f"{type(error).__name__}: {error}"))
-            return None
-        if self._embedder_down:
-            self._embedder_down = False
-            self._observer.tell(Recovered("embedder"))
-        return vector
+def _scope(call: Call) -> str:
+    return f"{call.service.cache_scope}\n{call.options.namespace}"
 
 
 def is_cacheable(completion: Completion) -> bool:
@@ -190,13 +143,3 @@ def _is_plain_answer(choice: dict[str, Any]) -> bool:
         and not message.get("refusal")
         and not message.get("tool_calls")
     )
-
-
-def _fits(embedder: Embedder, text: str) -> bool:
-    """A text the embedder would cut is never compared by meaning: what differs may lie behind the cut. Eight
-    characters a token is rarer than any real text, so longer ones are not even counted."""
-    return len(text) <= embedder.max_tokens * 8 and embedder.count_tokens(text) <= embedder.max_tokens
-
-
-async def _embed(embedder: Embedder, text: str) -> Vector:
-    return (await embedder.embed([text]))[0]

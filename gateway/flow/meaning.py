@@ -1,0 +1,186 @@
+"""Finds stored questions that mean the same, within a deadline, and only where that is worth the wait.
+
+Only the last user message is embedded; everything else must match to the byte (the scope), the cosine must reach the
+threshold, and the verifier must find nothing that separates the two questions. Whatever keeps a question from being
+looked up or answered so is said in one reason. A broken or slow part is a miss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from gateway.core.events import Degraded, Recovered
+from gateway.core.false_hits import FalseHits
+from gateway.core.fingerprint import question, semantic_scope
+from gateway.core.plan import Plan
+from gateway.core.verify import verify
+from gateway.core.worth import Worth
+from gateway.flow.call import Call
+from gateway.flow.tasks import Tasks
+from gateway.ports import Clock, Embedder, Match, Observer, SemanticIndex, Vector
+
+A = TypeVar("A")
+
+MAX_EMBEDDING = 64
+"""Questions that may wait for their vectors at once: at 10 ms each, more would not come in any deadline, and a burst
+must not pile up work for minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeaningRules:
+    """`threshold` is the lowest cosine that may be a hit. `deadline_s` bounds what a question may wait for the layer;
+    a vector that comes later is still stored, for `ttl_s`."""
+
+    threshold: float = 0.95
+    deadline_s: float = 0.03
+    ttl_s: int = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Semantic:
+    """The two parts of the semantic layer, both started."""
+
+    embedder: Embedder
+    index: SemanticIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as the layer sees it. `vector` may still be on its way; None: nothing is looked up, and the text is
+    embedded when there is an answer to store. `reason` explains a look-up that does not pay, made or not."""
+
+    scope: str
+    text: str
+    vector: asyncio.Task[Vector] | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Near(Generic[A]):
+    """The answer of a verified match and its cosine, or None and why. `waited_s`: how long the question was kept."""
+
+    answer: A | None = None
+    similarity: float | None = None
+    reason: str = ""
+    waited_s: float = 0.0
+
+
+class Meaning:
+    """The semantic layer. Until `attach` it has no parts, and every question is a stranger to it."""
+
+    def __init__(
+        self, rules: MeaningRules, worth: Worth, false_hits: FalseHits, observer: Observer, clock: Clock, tasks: Tasks
+    ) -> None:
+        self.worth = worth
+        self._rules = rules
+        self._false_hits = false_hits
+        self._observer = observer
+        self._clock = clock
+        self._tasks = tasks
+        self._semantic: Semantic | None = None
+        self._embedder_down = False
+        self._embedding = 0
+
+    def attach(self, semantic: Semantic) -> None:
+        """The parts join when the model is loaded; until then answers are found by their exact key only."""
+        self._semantic = semantic
+
+    def ask(self, call: Call, scope: str, plan: Plan) -> Asked | str:
+        """Start embedding the question. A string says why there is none to compare by meaning; it may be empty."""
+        text = question(call.chat)
+        if self._semantic is None or text is None:
+            return ""
+        service = call.service.name
+        if self._false_hits.is_closed(service):
+            return "semantic off: too many false hits"
+        embedder = self._semantic.embedder
+        if self._embedding >= MAX_EMBEDDING:
+            return f"semantic skipped: {self._embedding} questions wait for the embedder"
+        if not _fits(embedder, text):
+            return "semantic skipped: the question is longer than the embedder's window"
+        semantic = semantic_scope(call.chat, scope, plan.resolved, embedder.engine)
+        if not call.options.reads_cache:
+            return Asked(semantic, text, None)
+        false_rate = self._false_hits.likely(service)
+        weighed = self.worth.weigh(service, call.chat, plan.attempts[0], false_rate, call.asked_at_s)
+        vector = self._tasks.start(self._embed(text)) if weighed.look else None
+        return Asked(semantic, text, vector, weighed.reason)
+
+    async def nearest(self, call: Call, asked: Asked, fetch: Callable[[str], Coroutine[Any, Any, A | None]]) -> Near[A]:
+        """`fetch` gets the answer under a key, within the deadline like all the rest; it must not raise."""
+        started_s = self._clock.monotonic_s()
+        answer, match = None, None
+        try:
+            async with asyncio.timeout(self._rules.deadline_s):
+                match, reason = await self._verified(call, asked)
+                if match is not None:
+                    answer = await asyncio.shield(self._tasks.start(fetch(match.key)))
+        except TimeoutError:
+            reason = f"semantic gave up after {self._rules.deadline_s * 1000:g} ms"
+        waited_s = self._clock.monotonic_s() - started_s
+        self.worth.looked(call.service.name, hit=answer is not None, waited_s=waited_s)
+        similarity = match.similarity if match and answer is not None else None
+        return Near(answer, similarity, reason or asked.reason, waited_s)
+
+    async def add(self, asked: Asked, key: str, ttl_s: int | None) -> bool:
+        """Store a question whose answer is under `key`. Whether it was stored."""
+        if self._semantic is None:
+            return False
+        vector = await self._vector(asked.vector or self._tasks.start(self._embed(asked.text)))
+        return vector is not None and await self._semantic.index.add(
+            asked.scope, vector, key, asked.text, ttl_s or self._rules.ttl_s
+        )
+
+    async def likeness(self, one: str, two: str) -> float | None:
+        """The cosine of two texts, each as far as the embedder's window goes; None when it cannot be told."""
+        if self._semantic is None:
+            return None
+        vectors = [await self._vector(self._tasks.start(self._embed(text))) for text in (one, two)]
+        if vectors[0] is None or vectors[1] is None:
+            return None
+        return sum(x * y for x, y in zip(vectors[0], vectors[1], strict=True))
+
+    async def _verified(self, call: Call, asked: Asked) -> tuple[Match | None, str]:
+        """The nearest stored question if the verifier lets it pass, else why it does not."""
+        assert self._semantic is not None
+        assert asked.vector is not None
+        vector = await self._vector(asked.vector)
+        if vector is None:
+            return None, "semantic skipped: the embedder failed"
+        threshold = max(self._rules.threshold, call.options.threshold or 0.0)
+        match = await self._semantic.index.nearest(asked.scope, vector, threshold)
+        if match is None:
+            return None, ""
+        verdict = verify(asked.text, match.text)
+        return (match, "") if verdict.ok else (None, f"near question refused: {', '.join(verdict.reasons)}")
+
+    async def _vector(self, coming: asyncio.Task[Vector]) -> Vector | None:
+        """Shielded: a look-up that gives up leaves the embedding to whoever stores the answer."""
+        try:
+            vector = await asyncio.shield(coming)
+        except Exception as error:  # the border: an embedder's failure, whatever its engine raises, is a miss
+            if not self._embedder_down:
+                self._embedder_down = True
+                self._observer.tell(Degraded("embedder", f"{type(error).__name__}: {error}"))
+            return None
+        if self._embedder_down:
+            self._embedder_down = False
+            self._observer.tell(Recovered("embedder"))
+        return vector
+
+    async def _embed(self, text: str) -> Vector:
+        assert self._semantic is not None
+        self._embedding += 1
+        try:
+            return (await self._semantic.embedder.embed([text]))[0]
+        finally:
+            self._embedding -= 1
+
+
+def _fits(embedder: Embedder, text: str) -> bool:
+    """A text the embedder would cut is never compared by meaning: what differs may lie behind the cut. Eight
+    characters a token is rarer than any real text, so longer ones are not even counted."""
+    return len(text) <= embedder.max_tokens * 8 and embedder.count_tokens(text) <= embedder.max_tokens
