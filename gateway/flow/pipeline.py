@@ -51,7 +51,7 @@ class Pipeline:
             plan = trail.plan = make_plan(call.chat, call.options, call.service, self._catalog)
             trail.baselines = self._baselines(call.service, plan)
             found = await self._lookup.find(call, plan)
-            trail.cache, trail.similarity = found.verdict, found.similarity
+            trail.cache, trail.similarity, trail.cache_reason = found.verdict, found.similarity, found.reason
             if found.entry is not None:
                 yield self._replay(trail, found.entry)
             else:
@@ -68,53 +68,7 @@ class Pipeline:
             trail.outcome = "internal_error"
             raise
         finally:
-            self._tell(trail, reader)
-
-    async def _source(self, trail: Trail, plan: Plan, key: str, question: Question) -> Entry | Reader:
-        """A stored answer, or a place in a flight: one that is in the air, or else one of the request's own."""
-        async with question.turn:
-            reader = question.board()
-            if reader is not None:
-                trail.cache, trail.mechanism = "joined", "single-flight"
-                return reader
-            found = question.found or await self._lookup.find(trail.call, plan, key)
-            trail.cache, trail.similarity, trail.cache_reason = found.verdict, found.similarity, found.reason
-            if found.entry is not None:
-                question.found = found
-                return found.entry
-            trail.mechanism = None if plan.pinned else "tier"
-            return question.open(
-                SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail.call, found))
-            )
-
-    def _keeping(self, call: Call, found: Found) -> Callable[[Flight], Awaitable[None]]:
-        async def keep(flight: Flight) -> None:
-            await self._lookup.keep(call, found, Entry(flight.answer.completion(), flight.model.name))
-
-        return keep
-
-    @asynccontextmanager
-    async def _aboard(self, trail: Trail, reader: Reader) -> AsyncIterator[Answer]:
-        """From the first chunk to the last, or to where the client leaves."""
-        try:
-            await reader.flight.taken_off()
-            if trail is not reader.flight.trail:
-                self._joined(trail, reader.flight)
-            yield _Live(trail, reader)
-        finally:
-            await shielded(reader.leave())
-
-    def _joined(self, trail: Trail, flight: SharedFlight) -> None:
-        """What another request's flight says of this one: who answers, and nothing to pay."""
-        trail.model, trail.dropped = flight.trail.model, flight.trail.dropped
-        trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
-
-    def _tell(self, trail: Trail, reader: Reader | None) -> None:
-        now_s = self._clock.monotonic_s()
-        if reader is not None and trail is reader.flight.trail:
-            reader.flight.when_landed(lambda: self._observer.tell(trail.finished(now_s)))
-        else:
-            self._observer.tell(trail.finished(now_s))
+            self._observer.tell(trail.finished(self._clock.monotonic_s()))
 
     def _replay(self, trail: Trail, entry: Entry) -> Answer:
         """A hit costs nothing; it saved what the original answer's tokens would have cost."""
