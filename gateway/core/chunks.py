@@ -19,7 +19,8 @@ from typing import Any
 Chunk = dict[str, Any]
 Completion = dict[str, Any]
 
-_ENVELOPE = ("id", "object", "created", "model")
+# On every chunk, as OpenAI sends them: its SDK takes the fingerprint of the last chunk for the answer's.
+_ENVELOPE = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 # Streamed fields, in the order a model produces them. Everything else in a message rides on the role chunk.
 _STREAMED_TEXT = ("reasoning_content", "content", "refusal")
 # Sent once, or repeated unchanged or empty by careless providers: never fragments of a longer string.
