@@ -68,42 +68,36 @@ class Lookup:
         self._clock = clock
         self._tasks = tasks
 
-    def key(self, call: Call, plan: Plan) -> str:
-        """What an answer to exactly this is stored under."""
-        return exact_key(call.chat, _scope(call), plan.resolved)
-
-    def reads(self, call: Call) -> bool:
-        """Whether this request may have another's answer."""
-        return self._cache is not None and call.options.reads_cache
-
-    async def find(self, call: Call, plan: Plan, key: str) -> Found:
-        """Never raises for a broken cache. `key` is the call's own."""
+    async def find(self, call: Call, plan: Plan) -> Found:
+        """Never raises for a broken cache."""
+        scope = f"{call.service.cache_scope}\n{call.options.namespace}"
+        key = exact_key(call.chat, scope, plan.resolved)
         if call.options.cache == "off" or self._cache is None:
             return Found("bypass", key)
         if call.options.reads_cache:
             entry = await self._entry(key)
             if entry is not None:
                 return Found("hit", key, entry)
-        asked = self._meaning.ask(call, _scope(call), plan)
+        asked = self._meaning.ask(call, scope, plan)
         if isinstance(asked, str):
             return Found("miss" if call.options.reads_cache else "refresh", key, reason=asked)
         if not call.options.reads_cache:
             return Found("refresh", key, asked=asked)
         return await self._by_meaning(call, key, asked)
 
-    async def keep(self, call: Call, found: Found, entry: Entry) -> None:
-        """Store a whole answer: on return it is found here; elsewhere, and by its meaning, soon."""
+    def keep(self, call: Call, found: Found, entry: Entry) -> None:
+        """Store a whole answer behind the client's back: in process at once, elsewhere by owned tasks."""
         self._learn(call, found, entry)
         if self._cache is None or not call.options.writes_cache or not is_cacheable(entry.completion):
             return
         ttl_s = call.options.ttl_s
-        await self._cache.put(found.key, entry.to_bytes(), ttl_s or self._ttl_s)
-        self._observer.tell(Stored("exact", call.service.name))
-        if found.asked:
-            self._tasks.start(self._keep_meaning(call.service.name, found.asked, found.key, ttl_s))
+        self._tasks.start(self._keep(call.service.name, found, entry, ttl_s))
 
-    async def _keep_meaning(self, service: str, asked: Asked, key: str, ttl_s: int | None) -> None:
-        if await self._meaning.add(asked, key, ttl_s):
+    async def _keep(self, service: str, found: Found, entry: Entry, ttl_s: int | None) -> None:
+        assert self._cache is not None
+        await self._cache.put(found.key, entry.to_bytes(), ttl_s or self._ttl_s)
+        self._observer.tell(Stored("exact", service))
+        if found.asked and await self._meaning.add(found.asked, found.key, ttl_s):
             self._observer.tell(Stored("semantic", service))
 
     def _learn(self, call: Call, found: Found, entry: Entry) -> None:
@@ -123,10 +117,6 @@ class Lookup:
         near = await self._meaning.nearest(call, asked, self._entry)
         verdict: CacheVerdict = "miss" if near.answer is None else "semantic-hit"
         return Found(verdict, key, near.answer, near.similarity, asked, near.reason, near.waited_s)
-
-
-def _scope(call: Call) -> str:
-    return f"{call.service.cache_scope}\n{call.options.namespace}"
 
 
 def is_cacheable(completion: Completion) -> bool:
