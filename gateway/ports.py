@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from gateway.core.budget import Amount, Budget
 from gateway.core.chat import ChatRequest
-from gateway.core.chunks import Chunk
+from gateway.core.chunks import Chunk, Mend
 from gateway.core.events import Event
 from gateway.core.plan import Model
 
@@ -35,21 +35,16 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """An accepted request: its chunks, what had to be dropped, and the provider's own id for it."""
+    """An accepted request: its chunks, what had to be dropped, and the provider's own id for it.
+
+    `mend` is there when the gateway owes something the provider cannot do (a JSON schema, a forced tool): it turns the
+    whole answer into what the client asked for, or raises UpstreamError. Nothing may be said before it has been called.
+    """
 
     chunks: AsyncIterator[Chunk]
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Seconds. `connect_s` and `first_token_s` count from the start of an attempt, `total_s` too."""
-
-    connect_s: float = 2.0
-    first_token_s: float = 30.0
-    between_tokens_s: float = 15.0
-    total_s: float = 600.0
+    mend: Mend | None = None
 
 
 class Provider(Protocol):
@@ -67,10 +62,11 @@ class Provider(Protocol):
         """What it is still starting (a model loading), or None when it can answer now."""
 
     def chat(
-        self, chat: ChatRequest, model: Model, max_output_tokens: int | None
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
     ) -> AbstractAsyncContextManager[Upstream]:
         """Entered means accepted. A request with `stream: false` also yields chunks. Leaving closes the upstream
-        connection. Raises UpstreamError, and UnsupportedParameter for what the model cannot honour."""
+        connection. Raises UpstreamError, and before anything is sent UnsupportedParameter for what the model cannot
+        honour; if `strict`, also where it would only drop hints."""
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """Forward an OpenAI embeddings request; returns the provider's OpenAI-shaped answer."""

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Literal, TypeVar
 
+from gateway.core.deadlines import Deadlines
 from gateway.core.errors import UpstreamTimeout
-from gateway.ports import Deadlines
 
 T = TypeVar("T")
 Phase = Literal["first token", "between tokens", "total"]
@@ -22,6 +22,7 @@ class AttemptClock:
 
     def __init__(self, deadlines: Deadlines, *, whole: bool) -> None:
         """`whole`: the answer comes in one piece, so that only `total_s` can be held against it."""
+        self.connect_s = deadlines.connect_s
         self._now_s = asyncio.get_running_loop().time
         started_s = self._now_s()
         self._between_s = deadlines.between_tokens_s

@@ -19,10 +19,11 @@ from gateway.adapters.deadline import AttemptClock
 from gateway.adapters.transport import Response, Transport, read_whole
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, split
+from gateway.core.deadlines import Deadlines
 from gateway.core.errors import UnsupportedParameter, UpstreamError, UpstreamMalformed
 from gateway.core.plan import Model
 from gateway.dialects.dialect import Dialect, Target
-from gateway.ports import Deadlines, Upstream
+from gateway.ports import Upstream
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 _MAX_ERROR_BYTES = 64 * 1024
@@ -73,10 +74,14 @@ class HttpProvider:
         """The transport is shared, and closed by whoever made it."""
 
     @asynccontextmanager
-    async def chat(self, chat: ChatRequest, model: Model, max_output_tokens: int | None) -> AsyncIterator[Upstream]:
+    async def chat(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
+    ) -> AsyncIterator[Upstream]:
         """See `ports.Provider.chat`."""
         wire = self._dialect.encode(chat, Target(model.upstream, model.profile, max_output_tokens))
-        clock = AttemptClock(self._deadlines, whole=not chat.stream)
+        if strict and wire.dropped:
+            raise _strictly_refused(wire.dropped)
+        clock = AttemptClock(model.deadlines or self._deadlines, whole=not chat.stream)
         async with AsyncExitStack() as stack:
             response = await self._post(stack, clock, wire.path, wire.headers, wire.body)
             if chat.stream:
@@ -85,13 +90,13 @@ class HttpProvider:
             else:
                 chunks = _each(split(await self._whole(response, clock)))
             async with aclosing(chunks):
-                yield Upstream(chunks, wire.dropped, _request_id(response))
+                yield Upstream(chunks, wire.dropped, _request_id(response), wire.mend)
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """See `ports.Provider.embed`."""
         if self._embeddings_path is None:
             raise UnsupportedParameter(f"The provider of {model.name} has no embeddings.", param="model")
-        clock = AttemptClock(self._deadlines, whole=True)
+        clock = AttemptClock(model.deadlines or self._deadlines, whole=True)
         request = orjson.dumps({**body, "model": model.upstream})
         async with AsyncExitStack() as stack:
             response = await self._post(stack, clock, self._embeddings_path, {}, request)
@@ -104,9 +109,7 @@ class HttpProvider:
         if self._slots is not None:
             await clock.wait_for(self._slots.acquire(), reached=False)
             stack.callback(self._slots.release)
-        sent = self._transport.post(
-            self._base_url + path, {**self._headers, **headers}, body, self._deadlines.connect_s
-        )
+        sent = self._transport.post(self._base_url + path, {**self._headers, **headers}, body, clock.connect_s)
         response = await clock.wait_for(stack.enter_async_context(sent))
         if not 200 <= response.status < 300:
             raise self._without_key(await self._refusal(response, clock))
@@ -157,6 +160,11 @@ class HttpProvider:
             error.message = error.message.replace(self._api_key, "[key]")
             error.args = (error.message,)
         return error
+
+
+def _strictly_refused(dropped: tuple[str, ...]) -> UnsupportedParameter:
+    named = ", ".join(f"`{name}`" for name in dropped)
+    return UnsupportedParameter(f"This model cannot take {named}, and the request is strict.", param=dropped[0])
 
 
 def _expect_events(response: Response) -> None:

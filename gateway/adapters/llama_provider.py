@@ -46,9 +46,11 @@ class LlamaProvider:
         return self._server.waiting_for
 
     @asynccontextmanager
-    async def chat(self, chat: ChatRequest, model: Model, max_output_tokens: int | None) -> AsyncIterator[Upstream]:
+    async def chat(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
+    ) -> AsyncIterator[Upstream]:
         provider = await self._when_ready()
-        async with provider.chat(chat, model, max_output_tokens) as upstream:
+        async with provider.chat(chat, model, max_output_tokens, strict=strict) as upstream:
             yield upstream
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:

@@ -13,11 +13,15 @@ has heard of survives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+from gateway.core.usage import Usage
 
 Chunk = dict[str, Any]
 Completion = dict[str, Any]
+Mend = Callable[[Completion], Completion]
+"""Makes a whole answer what the client asked for. Raises UpstreamError when it cannot be."""
 
 # On every chunk, as OpenAI sends them: its SDK takes the fingerprint of the last chunk for the answer's.
 _ENVELOPE = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
@@ -145,6 +149,11 @@ class Assembler:
         """All the text produced so far, choice by choice: what a token counter counts when usage is missing."""
         grown = (piece for choice in self._choices.values() for piece in _texts([choice.message, choice.tool_calls]))
         return "".join(grown)
+
+    def usage_chunk(self, usage: Usage) -> Chunk:
+        """The last chunk of an answer whose provider counted nothing."""
+        envelope = {key: self._top[key] for key in _ENVELOPE if key in self._top}
+        return {**envelope, "object": "chat.completion.chunk", "choices": [], "usage": usage.to_openai()}
 
     def completion(self) -> Completion:
         """What has come so far, as a whole answer; whether it *is* whole, `finish_reasons` says."""

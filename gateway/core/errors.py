@@ -23,6 +23,7 @@ ThriftgateError
     ├── UpstreamRateLimited   429 rate_limit_exceeded
     ├── UpstreamOverloaded    503 upstream_overloaded
     ├── UpstreamMalformed     502 upstream_malformed
+    │   └── UpstreamSchemaMismatch 502 schema_mismatch
     ├── UpstreamCut           502 upstream_cut
     └── UpstreamTimeout       504 upstream_timeout
 
@@ -231,6 +232,12 @@ class UpstreamMalformed(UpstreamError):
     """Not JSON, not the promised shape, an HTML page."""
 
     code = "upstream_malformed"
+
+
+class UpstreamSchemaMismatch(UpstreamMalformed):
+    """A whole answer that does not follow the JSON schema the client asked for, or calls no tool where it must."""
+
+    code = "schema_mismatch"
 
 
 class UpstreamCut(UpstreamError):

@@ -18,7 +18,8 @@ _DIGITS = re.compile(r"[0-9]{1,8}")
 @dataclass(frozen=True, slots=True)
 class Options:
     """`tier` overrides the classifier for `auto`; `threshold` may raise the semantic threshold, never lower it;
-    `ttl_s` and `namespace` shape what is stored; `fallback` false means the first model or an error."""
+    `ttl_s` and `namespace` shape what is stored; `fallback` false means the first model or an error; `strict` refuses
+    where hints would have to be dropped."""
 
     cache: CacheMode = "on"
     ttl_s: int | None = None
@@ -26,6 +27,7 @@ class Options:
     threshold: float | None = None
     tier: Tier | None = None
     fallback: bool = True
+    strict: bool = False
 
     @property
     def reads_cache(self) -> bool:
@@ -56,7 +58,8 @@ def parse_options(headers: Mapping[str, str], body: object) -> Options:
         namespace=_text(*said.of("cache-namespace", "cache", "namespace")),
         threshold=_threshold(*said.of("cache-threshold", "cache", "threshold")),
         tier=_tier(*said.of("tier", "tier")),
-        fallback=_fallback(*said.of("no-fallback", "no_fallback")),
+        fallback=not _flag(*said.of("no-fallback", "no_fallback")),
+        strict=_flag(*said.of("strict", "strict")),
     )
 
 
@@ -133,9 +136,9 @@ def _tier(value: object, name: str) -> Tier | None:
     raise InvalidRequest(f"`{name}` must be one of {', '.join(Tier)}.", param=name)
 
 
-def _fallback(value: object, name: str) -> bool:
+def _flag(value: object, name: str) -> bool:
     if value is None or value is False or value == "false":
-        return True
-    if value is True or value == "true":
         return False
+    if value is True or value == "true":
+        return True
     raise InvalidRequest(f"`{name}` must be true or false.", param=name)

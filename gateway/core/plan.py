@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.chat import ChatRequest
+from gateway.core.deadlines import Deadlines
 from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, Unavailable
 from gateway.core.estimate import output_limit, prompt_likely
 from gateway.core.features import Features, features_of
@@ -14,6 +15,7 @@ from gateway.core.pricing import FREE, Price
 from gateway.core.profile import Profile
 from gateway.core.service import Service
 from gateway.core.tiers import Classified, Tier, classify
+from gateway.core.tool_choice import can_call
 from gateway.core.usage import Usage
 
 AUTO = "auto"
@@ -21,7 +23,8 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One row of the catalog. `name` is ours (what clients send, what metrics show); `upstream` is the provider's."""
+    """One row of the catalog. `name` is ours (what clients send, what metrics show); `upstream` is the provider's.
+    `deadlines` None: those of its provider. Not `routed`: only who names it gets it, `auto` never does."""
 
     name: str
     provider: str
@@ -29,6 +32,8 @@ class Model:
     tier: Tier
     price: Price = FREE
     profile: Profile = field(default_factory=Profile)
+    deadlines: Deadlines | None = None
+    routed: bool = True
 
     @property
     def pinned_name(self) -> str:
@@ -50,6 +55,10 @@ class Catalog:
 
     def present(self) -> tuple[Model, ...]:
         return tuple(model for model in self.models if model.provider not in self.absent)
+
+    def routed(self) -> tuple[Model, ...]:
+        """What `auto` chooses from."""
+        return tuple(model for model in self.present() if model.routed)
 
     def find(self, name: str) -> Model | None:
         """By catalog name, or by `provider/model` in either the catalog's or the provider's spelling."""
@@ -121,14 +130,14 @@ def _wanted(features: Features, options: Options, suffix: str) -> Classified:
 
 def _able(chat: ChatRequest, features: Features, catalog: Catalog) -> list[Model]:
     """Capability gates come before price."""
-    present = catalog.present()
+    present = catalog.routed()
     if not present:
         why = "; ".join(f"{name}: {reason}" for name, reason in catalog.absent.items()) or "none is configured"
         raise Unavailable(f"No model is available ({why}).")
     able = [model for model in present if model.profile.vision or not features.images]
     if not able:
         raise InvalidRequest("No available model accepts images; configure one with `vision: true`.", param="messages")
-    able = [model for model in able if model.profile.tools or not features.tools]
+    able = [model for model in able if can_call(chat.body, model.profile)]
     if not able:
         raise InvalidRequest("No available model accepts `tools`.", param="tools")
     fitting = [model for model in able if _fits(chat, model)]

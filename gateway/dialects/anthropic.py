@@ -14,10 +14,11 @@ from gateway.core.errors import UnsupportedParameter, UpstreamError
 from gateway.core.profile import Profile
 from gateway.dialects.anthropic_answer import to_completion
 from gateway.dialects.anthropic_messages import to_anthropic
-from gateway.dialects.anthropic_options import UNMAPPABLE, Options
+from gateway.dialects.anthropic_options import Options
 from gateway.dialects.anthropic_stream import AnthropicStream
-from gateway.dialects.capability import check_capabilities, refuse
+from gateway.dialects.capability import check_capabilities
 from gateway.dialects.dialect import StreamDecoder, Target, WireRequest
+from gateway.dialects.emulation import chained
 from gateway.dialects.openai_messages import with_default_system
 from gateway.dialects.payload import parse_object
 from gateway.dialects.refusal import refusal, refusal_in_stream
@@ -32,7 +33,6 @@ class Anthropic:
 
     def encode(self, chat: ChatRequest, target: Target) -> WireRequest:
         check_capabilities(chat, target.profile)
-        refuse(chat.body, UNMAPPABLE, "Anthropic")
         options = Options(chat, target)
         messages = tuple(with_default_system(chat.messages, target.profile.default_system))
         conversation = to_anthropic(messages, thinking=options.thinking)
@@ -43,7 +43,8 @@ class Anthropic:
             "content-type": "application/json",
             "accept": "text/event-stream" if chat.stream else "application/json",
         }
-        return WireRequest("/v1/messages", headers, orjson.dumps(body), tuple(options.dropped))
+        mend = chained(*options.mends) if options.mends else None
+        return WireRequest("/v1/messages", headers, orjson.dumps(body), tuple(options.dropped), mend)
 
     def decode(self, body: bytes) -> Completion:
         answer = parse_object(body)

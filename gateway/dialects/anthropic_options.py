@@ -10,34 +10,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.core.chat import ChatRequest
+from gateway.core.chunks import Mend
 from gateway.core.errors import UnsupportedParameter
-from gateway.dialects.capability import is_forced
+from gateway.core.profile import nearest_effort
+from gateway.core.tool_choice import is_forced
 from gateway.dialects.dialect import Target
+from gateway.dialects.emulation import ANSWER_TOOL, following, unwrapped
 from gateway.dialects.json_schema import JSON_INSTRUCTION, closed_schema, schema_instruction, schema_of
+from gateway.dialects.parameters import settle
 from gateway.dialects.request_shape import mapping, number, objects, strings
 
 FALLBACK_MAX_TOKENS = 32_000
 """`max_tokens` is required there. Without a figure in the catalog: what every Claude since 4.0 can write (the lowest
 is Opus 4 and 4.1, models overview, docs.claude.com). Low defaults cut long answers short (LiteLLM#15322)."""
 
-# Field → the value that asks for nothing. Anything else has no counterpart and changes what the client gets.
-UNMAPPABLE: Mapping[str, Any] = {
-    "n": 1,
-    "logprobs": False,
-    "top_logprobs": 0,
-    "audio": None,
-    "modalities": ["text"],
-    "functions": [],
-    "function_call": "none",
-    "web_search_options": None,
-}
-
 _MAPPED = {
     "cache_control",
     "max_completion_tokens",
     "max_tokens",
     "messages",
-    "metadata",
     "model",
     "parallel_tool_calls",
     "reasoning_effort",
@@ -54,10 +45,10 @@ _MAPPED = {
     "top_p",
     "user",
 }
-# Hints whose neutral value is not worth reporting as dropped.
-_NEUTRAL_HINTS: Mapping[str, Any] = {"frequency_penalty": 0, "presence_penalty": 0, "store": False, "logit_bias": {}}
+# Sent as they came: Anthropic's own fields, which OpenAI's clients put into `extra_body`.
+_OWN = ("cache_control", "container", "inference_geo", "speed")
 
-_EFFORT = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "max", "max": "max"}
+_EFFORTS = ("none", "low", "medium", "high", "max")
 # Our choice for models that take a budget instead of an effort; the API's minimum is 1024.
 _BUDGET_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
 _LEAST_BUDGET_TOKENS = 1024
@@ -65,24 +56,25 @@ _LEAST_BUDGET_TOKENS = 1024
 
 class Options:
     """The fields of one request, being collected. `wire` is Anthropic's body, `dropped` the hints left out,
-    `instructions` what must be said in the system prompt because no field says it."""
+    `instructions` what must be said in the system prompt because no field says it, `mends` what is then to be done to
+    the answer."""
 
     def __init__(self, chat: ChatRequest, target: Target) -> None:
         self._chat = chat
-        self._body = chat.body
         self._profile = target.profile
+        self._body, self.dropped = settle(chat.body, "anthropic", target.profile)
         limit = target.output_limit(chat.max_tokens)
         self.max_tokens = limit or target.profile.max_output_tokens or FALLBACK_MAX_TOKENS
         self.wire: dict[str, Any] = {"model": target.model, "max_tokens": self.max_tokens, "stream": chat.stream}
-        self.dropped: list[str] = []
         self.instructions: list[str] = []
+        self.mends: list[Mend] = []
         self._add_tools()
         self._add_reasoning()
         self._add_sampling()
         self._add_stop()
         self._add_format()
         self._add_user()
-        self._drop_the_rest()
+        self._add_own()
 
     @property
     def thinking(self) -> bool:
@@ -109,13 +101,16 @@ class Options:
             self.wire["tool_choice"] = {"type": "none"}
 
     def _add_reasoning(self) -> None:
-        effort = self._body.get("reasoning_effort")
+        asked = self._body.get("reasoning_effort")
+        effort = nearest_effort(asked, self._profile.efforts or _EFFORTS)
         if "thinking" in self._body:  # Anthropic's own field, sent by a client that knows it
             self.wire["thinking"] = self._body["thinking"]
-        elif isinstance(effort, str) and effort in _EFFORT and self._can_think():
-            self._think(effort)
-        elif effort not in (None, "none"):
+        elif effort not in (None, "none") and self._can_think():
+            self._think(str(asked if self._profile.reasoning == "budget" else effort))
+        if asked not in (None, "none") and not {"thinking", "output_config"} & self.wire.keys():
             self.dropped.append("reasoning_effort")
+        elif asked == "none" and effort != "none":
+            self.dropped.append("reasoning_effort")  # it thinks, whatever is asked
 
     def _can_think(self) -> bool:
         """A forced tool and thinking exclude each other; the forced tool is the client's harder wish."""
@@ -124,14 +119,12 @@ class Options:
     def _think(self, effort: str) -> None:
         if self._profile.reasoning == "budget":
             budget = min(_BUDGET_TOKENS[effort], self.max_tokens // 2)  # thinking is part of max_tokens
-            if budget < _LEAST_BUDGET_TOKENS or _loop_without_thoughts(self._chat):
-                self.dropped.append("reasoning_effort")
-            else:
+            if budget >= _LEAST_BUDGET_TOKENS and not _loop_without_thoughts(self._chat):
                 self.wire["thinking"] = {"type": "enabled", "budget_tokens": budget}
             return
         if self._profile.reasoning == "adaptive":
             self.wire["thinking"] = {"type": "adaptive"}
-        self.wire["output_config"] = {"effort": _EFFORT[effort]}
+        self.wire["output_config"] = {"effort": effort}
 
     def _add_sampling(self) -> None:
         """Temperature ends at 1 there; temperature and top_p exclude each other; neither goes with thinking."""
@@ -139,7 +132,7 @@ class Options:
             value = number(self._body.get(field), field)
             if value is None:
                 continue
-            if not self._profile.sampling or self.thinking or (field == "top_p" and "temperature" in self.wire):
+            if self.thinking or (field == "top_p" and "temperature" in self.wire):
                 self.dropped.append(field)
             else:
                 self.wire[field] = min(value, 1) if field == "temperature" else value
@@ -158,22 +151,33 @@ class Options:
         if schema is not None and self._profile.json_schema == "native":
             config = self.wire.setdefault("output_config", {})
             config["format"] = {"type": "json_schema", "schema": closed_schema(schema)}
+        elif schema is not None and self._may_force(schema):
+            self.mends.append(unwrapped(schema))
+            self.wire["tools"] = [{"name": ANSWER_TOOL, "description": "Your answer.", "input_schema": schema}]
+            self.wire["tool_choice"] = {"type": "tool", "name": ANSWER_TOOL}
         elif schema is not None:
+            self.mends.append(following(schema))
             self.instructions.append(schema_instruction(schema))
         elif isinstance(asked, Mapping) and asked.get("type") == "json_object":
+            self.mends.append(following({"type": "object"}))
             self.instructions.append(JSON_INSTRUCTION)
+
+    def _may_force(self, schema: Mapping[str, Any]) -> bool:
+        """Whether a tool may stand for the schema: not beside the client's own tools, nor while thinking."""
+        free = "tools" not in self.wire and not self.thinking and self._profile.forced_tools is True
+        return free and schema.get("type") == "object"
 
     def _add_user(self) -> None:
         user = self._body.get("user") or self._body.get("safety_identifier")
         if user:
             self.wire["metadata"] = {"user_id": user}  # the only key there; OpenAI's `metadata` stays with us
 
-    def _drop_the_rest(self) -> None:
-        if self._body.get("cache_control") is not None:
-            self.wire["cache_control"] = self._body["cache_control"]
+    def _add_own(self) -> None:
+        """Anthropic's fields; and a field in no table is dropped, because it would be a 400 there."""
         for field, value in self._body.items():
-            known = field in _MAPPED or field in UNMAPPABLE
-            if not known and value not in (None, _NEUTRAL_HINTS.get(field)):
+            if field in _OWN and value is not None:
+                self.wire[field] = value
+            elif field not in _MAPPED and field not in _OWN and value is not None:
                 self.dropped.append(field)
 
 

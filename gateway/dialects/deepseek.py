@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gateway.core.chat import ChatRequest, Message
+from gateway.core.chunks import Mend
 from gateway.core.errors import UpstreamOverloaded
-from gateway.core.profile import Profile
-from gateway.dialects.capability import refuse
-from gateway.dialects.openai import OpenAI, emulate_json_schema
+from gateway.core.profile import Profile, nearest_effort
+from gateway.core.tool_choice import is_forced
+from gateway.dialects.openai import OpenAI
 from gateway.dialects.openai_messages import (
     OUTPUT_ONLY,
     clean,
@@ -18,29 +20,33 @@ from gateway.dialects.openai_messages import (
     with_default_system,
 )
 
-# Three levels, and off. OpenAI has more names.
-_EFFORT = {"minimal": "low", "low": "low", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
+_EFFORTS = ("none", "low", "high", "max")
 _KEPT_IN_HISTORY = OUTPUT_ONLY - {"reasoning_content"}
 
 
 class DeepSeek(OpenAI):
     """https://api.deepseek.com."""
 
+    speaker = "deepseek"
+
     def messages(self, chat: ChatRequest, profile: Profile) -> list[Message]:
         messages = developer_as_system(clean(chat.messages, _KEPT_IN_HISTORY))
         return with_default_system([_with_reasoning(message) for message in flat(messages)], profile.default_system)
 
     def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
-        refuse(body, {"n": 1}, "DeepSeek")
-        emulate_json_schema(body)  # "This response_format type is unavailable now"
-        effort = body.pop("reasoning_effort", None)
+        asked = body.pop("reasoning_effort", None)
+        if body.get("tools") and is_forced(body.get("tool_choice")):
+            return _without_thinking(body, asked)
+        effort = nearest_effort(asked, profile.efforts or _EFFORTS)
         if effort == "none":
             body.setdefault("thinking", {"type": "disabled"})
-        elif isinstance(effort, str) and effort in _EFFORT:
-            body["reasoning_effort"] = _EFFORT[effort]
         elif effort is not None:
-            return ["reasoning_effort"]
-        return []
+            body["reasoning_effort"] = effort
+        return ["reasoning_effort"] if effort is None and asked is not None else []
+
+    def emulate(self, body: dict[str, Any], profile: Profile) -> list[Mend]:
+        """json_schema is "unavailable now" for every model of theirs."""
+        return super().emulate(body, replace(profile, json_schema="emulated"))
 
     def tidy(self, answer: dict[str, Any]) -> None:
         usage = answer.get("usage")
@@ -50,6 +56,14 @@ class DeepSeek(OpenAI):
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("finish_reason") == "insufficient_system_resource":
                 raise UpstreamOverloaded("DeepSeek broke the answer off for lack of resources.", reached=True)
+
+
+def _without_thinking(body: dict[str, Any], effort: object) -> list[str]:
+    """ "Thinking mode does not support this tool_choice": the forced tool is the client's harder wish."""
+    thinking = body.get("thinking")
+    body["thinking"] = {"type": "disabled"}
+    dropped = ["reasoning_effort"] if effort not in (None, "none") else []
+    return dropped if thinking in (None, body["thinking"]) else [*dropped, "thinking"]
 
 
 def _with_reasoning(message: Message) -> Message:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.chat import ChatRequest
-from gateway.core.chunks import Chunk, Completion
+from gateway.core.chunks import Chunk, Completion, Mend
 from gateway.core.errors import UpstreamError
 from gateway.core.profile import Profile
 
@@ -35,12 +35,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One HTTP POST, without host and credentials. `dropped` names hints the model cannot take."""
+    """One HTTP POST, without host and credentials. `dropped` names hints the model cannot take; `mend` makes the whole
+    answer what the client asked for, where the provider cannot."""
 
     path: str
     headers: Mapping[str, str]
     body: bytes
     dropped: tuple[str, ...] = ()
+    mend: Mend | None = None
 
 
 class StreamDecoder(Protocol):

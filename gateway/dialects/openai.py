@@ -7,49 +7,51 @@ limit and its field, and `stream_options`, because we always want the usage.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
 from gateway.core.chat import ChatRequest, Message
-from gateway.core.chunks import Completion
+from gateway.core.chunks import Completion, Mend
 from gateway.core.errors import UpstreamError
-from gateway.core.profile import Profile
+from gateway.core.profile import Profile, nearest_effort
 from gateway.dialects.capability import check_capabilities
 from gateway.dialects.dialect import StreamDecoder, Target, WireRequest
+from gateway.dialects.emulation import chained, first_call_only, following
 from gateway.dialects.json_schema import schema_instruction, schema_of
 from gateway.dialects.openai_messages import clean, with_default_system, with_instruction, without_cache_marks
 from gateway.dialects.openai_stream import OpenAIStream
+from gateway.dialects.parameters import Speaker, settle
 from gateway.dialects.payload import malformed, parse_object
 from gateway.dialects.refusal import refusal, refusal_in_stream
 
-# What a reasoning model refuses even to be given (OpenAI's guide to reasoning models, 2026-11).
-_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
-
 
 class OpenAI:
-    """https://api.openai.com/v1. An imitator overrides `adapt`, `messages` and `tidy`."""
+    """https://api.openai.com/v1. An imitator overrides `adapt`, `messages`, `emulate` and `tidy`."""
+
+    speaker: ClassVar[Speaker] = "openai"
 
     def credentials(self, api_key: str | None) -> Mapping[str, str]:
         return {"authorization": f"Bearer {api_key}"} if api_key else {}
 
     def encode(self, chat: ChatRequest, target: Target) -> WireRequest:
-        check_capabilities(chat, target.profile)
-        body = {**chat.body, "model": target.model, "stream": chat.stream}
-        body["messages"] = self.messages(chat, target.profile)
+        profile = target.profile
+        check_capabilities(chat, profile)
+        settled, dropped = settle(chat.body, self.speaker, profile)
+        body = {**settled, "model": target.model, "stream": chat.stream}
+        body["messages"] = self.messages(chat, profile)
         if isinstance(body.get("tools"), list):
             body["tools"] = without_cache_marks(body["tools"])
         _limit_output(body, chat, target)
         _ask_for_usage(body, chat.stream)
-        dropped = _drop_hints(body, target.profile)
-        dropped += self.adapt(body, target.profile)
-        if target.profile.json_schema == "emulated":
-            emulate_json_schema(body)
+        dropped += self.adapt(body, profile)
+        mends = self.emulate(body, profile)
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream" if chat.stream else "application/json",
         }
-        return WireRequest("/chat/completions", headers, orjson.dumps(body), tuple(dropped))
+        mend = chained(*mends) if mends else None
+        return WireRequest("/chat/completions", headers, orjson.dumps(body), tuple(dict.fromkeys(dropped)), mend)
 
     def messages(self, chat: ChatRequest, profile: Profile) -> list[Message]:
         """The conversation as this provider wants it."""
@@ -57,7 +59,23 @@ class OpenAI:
 
     def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
         """Change the request's other fields in place; the names of dropped hints. Raises UnsupportedParameter."""
-        return []
+        asked = body.get("reasoning_effort")
+        if asked is None or not profile.efforts:
+            return []
+        chosen = nearest_effort(asked, profile.efforts)
+        body["reasoning_effort"] = chosen or asked  # a name that is newer than ours is the provider's to judge
+        return ["reasoning_effort"] if asked == "none" != chosen else []
+
+    def emulate(self, body: dict[str, Any], profile: Profile) -> list[Mend]:
+        """Ask in another way, in place, for what the model cannot do; what is then to be done to the answer."""
+        mends: list[Mend] = []
+        if profile.json_schema == "emulated" and (schema := schema_of(body.get("response_format"))) is not None:
+            mends.append(following(schema))
+            body["response_format"] = {"type": "json_object"}
+            body["messages"] = with_instruction(body["messages"], schema_instruction(schema))
+        if not profile.parallel_tools and body.pop("parallel_tool_calls", None) is False and body.get("tools"):
+            mends.append(first_call_only)
+        return mends
 
     def tidy(self, answer: dict[str, Any]) -> None:
         """Take this provider's own additions out of a completion or a chunk, in place."""
@@ -85,14 +103,6 @@ class OpenAI:
         return refusal(status, headers, body)
 
 
-def emulate_json_schema(body: dict[str, Any]) -> None:
-    """In place: a json_schema response format as json_object plus the schema in the prompt."""
-    schema = schema_of(body.get("response_format"))
-    if schema is not None:
-        body["response_format"] = {"type": "json_object"}
-        body["messages"] = with_instruction(body["messages"], schema_instruction(schema))
-
-
 def _limit_output(body: dict[str, Any], chat: ChatRequest, target: Target) -> None:
     body.pop("max_tokens", None)
     body.pop("max_completion_tokens", None)
@@ -106,13 +116,6 @@ def _ask_for_usage(body: dict[str, Any], stream: bool) -> None:
     asked = body.pop("stream_options", None)
     if stream:
         body["stream_options"] = {**(asked if isinstance(asked, dict) else {}), "include_usage": True}
-
-
-def _drop_hints(body: dict[str, Any], profile: Profile) -> list[str]:
-    unwanted = [*(() if profile.sampling else _SAMPLING), "cache_control"]
-    if profile.reasoning == "none":
-        unwanted.append("reasoning_effort")
-    return [field for field in unwanted if body.pop(field, None) is not None]
 
 
 def _mend_choice(choice: Any, number: int) -> None:

@@ -7,6 +7,11 @@ another model may be tried; a bare role chunk is no commitment (Anthropic sends 
 soon as its last chunk has been taken and before the client has seen the end, so an answer that a client has whole is
 always in the ledger. A cut one is charged for what upstream had produced, a failed one for the prompt if upstream
 had accepted it, a refused one for nothing.
+
+Where the provider could not do what was asked (`Upstream.mend`), take-off takes the whole answer, mends it, and only
+then says any of it; an answer that cannot be mended is charged, and another may be tried.
+
+An answer whose provider reported no usage ends with the gateway's own count, so that a client always finds one.
 """
 
 from __future__ import annotations
@@ -16,8 +21,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gateway.core.budget import Amount
-from gateway.core.chunks import Assembler, Chunk
-from gateway.core.errors import UpstreamError, UpstreamMalformed
+from gateway.core.chunks import Assembler, Chunk, Mend, split
+from gateway.core.errors import UnsupportedParameter, UpstreamError, UpstreamMalformed
 from gateway.core.estimate import prompt_likely
 from gateway.core.plan import Model
 from gateway.core.pricing import to_nano
@@ -53,14 +58,21 @@ class Flight:
     async def take_off(self, provider: Provider, max_output_tokens: int | None) -> None:
         """Raises UpstreamError, or UnsupportedParameter; the flight must then still `land`."""
         try:
+            call = self._trail.call
             upstream = await self._upstream.enter_async_context(
-                provider.chat(self._trail.call.chat, self.model, max_output_tokens)
+                provider.chat(call.chat, self.model, max_output_tokens, strict=call.options.strict)
             )
             self.dropped = upstream.dropped
             self._chunks = upstream.chunks
-            await self._wait_for_substance()
+            if upstream.mend is None:
+                await self._wait_for_substance()
+            else:
+                await self._take_whole(upstream.mend)
         except UpstreamError as error:
             self._billable = error.reached
+            raise
+        except UnsupportedParameter:
+            self._billable = False
             raise
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
@@ -71,6 +83,8 @@ class Flight:
         async for chunk in self._chunks:
             yield self._taken(chunk)
         await self.land()
+        if self.answer.usage is None:
+            yield self._taken(self.answer.usage_chunk(self._trail.answered))
 
     async def land(self) -> None:
         """Close and charge, once."""
@@ -95,6 +109,15 @@ class Flight:
                 return
         if not self._first:
             raise UpstreamMalformed(f"{self.model.provider} sent an empty answer.", reached=True)
+
+    async def _take_whole(self, mend: Mend) -> None:
+        """The answer as the client asked for it, in place of the provider's own."""
+        assert self._chunks is not None
+        async for chunk in self._chunks:
+            self._taken(chunk)
+        completion = mend(self.answer.completion())
+        self.answer = Assembler()
+        self._first = [self._taken(chunk) for chunk in split(completion)]
 
     def _taken(self, chunk: Chunk) -> Chunk:
         if not chunk.get("created"):

@@ -11,7 +11,7 @@ from gateway.core.chat import parse_chat
 from gateway.core.profile import Profile
 from gateway.dialects.dialect import Dialect, Target, WireRequest
 
-ABLE = Profile(vision=True, reasoning="effort")
+ABLE = Profile(vision=True, documents=True, reasoning="effort")
 """A model that can do everything a test does not take away."""
 
 USER: dict[str, Any] = {"role": "user", "content": "Hi"}

@@ -13,6 +13,7 @@ from gateway.core.errors import UnsupportedParameter
 from gateway.dialects.anthropic import Anthropic
 from gateway.dialects.anthropic_messages import tool_id
 from gateway.dialects.anthropic_options import FALLBACK_MAX_TOKENS
+from gateway.dialects.emulation import ANSWER_TOOL
 from tests.dialects.asking import CALL, PNG, USER, WEATHER, encode, sent
 
 ANTHROPIC = Anthropic()
@@ -362,10 +363,29 @@ def test_a_json_schema_is_native_with_closed_objects() -> None:
 
 def test_json_is_asked_for_in_the_prompt_where_there_is_no_mode() -> None:
     assert "JSON" in sent(ANTHROPIC, response_format={"type": "json_object"})["system"][0]["text"]
-    emulated = sent(ANTHROPIC, facts={"json_schema": "emulated"}, messages=[SYSTEM, USER], response_format=JSON_SCHEMA)
+    facts = {"json_schema": "emulated", "forced_tools": False}
+    emulated = sent(ANTHROPIC, facts=facts, messages=[SYSTEM, USER], response_format=JSON_SCHEMA)
     assert emulated["system"][0] == text("a")
     assert orjson.dumps(SCHEMA).decode() in emulated["system"][1]["text"]
     assert "output_config" not in sent(ANTHROPIC, response_format={"type": "text"})
+
+
+def test_a_json_schema_is_a_forced_tool_on_models_without_the_native_mode() -> None:
+    request = encode(ANTHROPIC, facts={"json_schema": "emulated"}, response_format=JSON_SCHEMA)
+    body = orjson.loads(request.body)
+    assert body["tools"] == [{"name": ANSWER_TOOL, "description": "Your answer.", "input_schema": SCHEMA}]
+    assert body["tool_choice"] == {"type": "tool", "name": ANSWER_TOOL}
+    assert request.mend is not None
+    beside_tools = encode(ANTHROPIC, facts={"json_schema": "emulated"}, response_format=JSON_SCHEMA, tools=[WEATHER])
+    assert [tool["name"] for tool in orjson.loads(beside_tools.body)["tools"]] == ["get_weather"]
+
+
+def test_a_model_that_always_thinks_is_asked_for_little_where_none_was_wished() -> None:
+    facts = {**ADAPTIVE, "efforts": ("low", "medium", "high", "xhigh", "max")}
+    request = encode(ANTHROPIC, facts=facts, reasoning_effort="none")
+    assert orjson.loads(request.body)["output_config"] == {"effort": "low"}
+    assert request.dropped == ("reasoning_effort",)
+    assert sent(ANTHROPIC, facts=facts, reasoning_effort="xhigh")["output_config"] == {"effort": "xhigh"}
 
 
 def test_a_begun_answer_is_continued_without_trailing_space_or_refused() -> None:

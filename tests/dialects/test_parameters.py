@@ -1,0 +1,92 @@
+"""Which fields are sent, dropped or refused, by provider and by model."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from gateway.core.errors import UnsupportedParameter
+from gateway.core.profile import Profile
+from gateway.dialects.parameters import ROWS, Speaker, settle
+
+SPEAKERS = get_args(Speaker)
+MEANING = [field for field, row in ROWS.items() if row.fate == "meaning"]
+HINTS = [field for field, row in ROWS.items() if row.fate == "hint"]
+OPEN = Profile(reasoning="effort")
+
+
+def refused(body: dict[str, Any], speaker: Speaker = "openai", profile: Profile = OPEN) -> str | None:
+    with pytest.raises(UnsupportedParameter) as caught:
+        settle(body, speaker, profile)
+    return caught.value.param
+
+
+@pytest.mark.parametrize("speaker", SPEAKERS)
+@pytest.mark.parametrize("field", sorted(ROWS))
+def test_a_field_is_sent_where_it_is_known_else_dropped_or_refused_by_name(field: str, speaker: Speaker) -> None:
+    row = ROWS[field]
+    if speaker in row.spoken:
+        assert settle({field: 7}, speaker, OPEN) == ({field: 7}, [])
+    elif row.fate == "meaning":
+        assert refused({field: 7}, speaker) == field
+    else:
+        assert settle({field: 7}, speaker, OPEN) == ({}, [field] if row.fate == "hint" else [])
+
+
+@pytest.mark.parametrize("speaker", SPEAKERS)
+@pytest.mark.parametrize("field", sorted(ROWS))
+def test_a_value_that_asks_for_nothing_is_nobodys_trouble(field: str, speaker: Speaker) -> None:
+    for neutral in (None, ROWS[field].neutral):
+        kept, dropped = settle({field: neutral}, speaker, OPEN)
+        assert kept in ({}, {field: neutral})
+        assert dropped == []
+
+
+@pytest.mark.parametrize("speaker", SPEAKERS)
+def test_a_field_nobody_knows_is_the_providers_business(speaker: Speaker) -> None:
+    assert settle({"brand_new": 1}, speaker, OPEN) == ({"brand_new": 1}, [])
+
+
+@pytest.mark.parametrize(
+    ("facts", "field", "value"),
+    [
+        ({"n": False}, "n", 2),
+        ({"stop": False}, "stop", ["END"]),
+        ({"logprobs": False}, "logprobs", True),
+        ({"logprobs": "without_reasoning"}, "top_logprobs", 3),
+    ],
+)
+def test_a_model_that_does_not_take_what_changes_meaning_refuses_it(
+    facts: dict[str, Any], field: str, value: Any
+) -> None:
+    assert refused({field: value}, profile=Profile(**facts)) == field
+
+
+@pytest.mark.parametrize(
+    ("facts", "field", "value"),
+    [
+        ({"sampling": False}, "temperature", 0.5),
+        ({"sampling": False}, "presence_penalty", 1),
+        ({"sampling": "without_reasoning"}, "top_p", 0.5),
+        ({"reasoning": "none"}, "reasoning_effort", "high"),
+        ({"service_tiers": ("auto", "flex")}, "service_tier", "scale"),
+        ({"prompt_cache": "automatic"}, "prompt_cache_options", {"mode": "explicit"}),
+        ({"prompt_cache": "automatic"}, "cache_control", {"type": "ephemeral"}),
+    ],
+)
+def test_a_model_that_does_not_take_a_hint_loses_and_names_it(facts: dict[str, Any], field: str, value: Any) -> None:
+    assert settle({field: value}, "openai", Profile(**{"reasoning": "effort", **facts})) == ({}, [field])
+
+
+def test_sampling_and_logprobs_pass_while_the_model_does_not_reason() -> None:
+    profile = Profile(sampling="without_reasoning", logprobs="without_reasoning", reasoning="effort")
+    quiet = {"reasoning_effort": "none", "temperature": 0.5, "logprobs": True}
+    assert settle(quiet, "openai", profile) == (quiet, [])
+    disabled = {"thinking": {"type": "disabled"}, "temperature": 0.5}
+    assert settle(disabled, "deepseek", profile) == (disabled, [])
+
+
+def test_each_fate_has_its_fields() -> None:
+    assert {"n", "logprobs", "audio", "modalities"} <= set(MEANING)
+    assert {"seed", "user", "store", "service_tier"} <= set(HINTS)
