@@ -16,8 +16,10 @@ from gateway.core.plan import Catalog, make_plan
 from gateway.core.pricing import to_nano
 from gateway.dialects.served.api import ANTHROPIC, OPENAI, Api
 from gateway.dialects.served.chat import read_chat
+from gateway.dialects.served.completions import read_completions
 from gateway.dialects.served.messages import read_count, read_messages
 from gateway.dialects.served.rendering import Read
+from gateway.dialects.served.responses import read_responses
 from gateway.flow.call import Call
 from gateway.flow.embeddings import Embeddings, EmbeddingsCall
 from gateway.flow.pipeline import Pipeline
@@ -29,7 +31,9 @@ from gateway.ports import Clock, TokenCounter
 
 _SERVED: Mapping[str, tuple[Endpoint, Read, Api]] = {
     "/chat/completions": ("chat", read_chat, OPENAI),
+    "/completions": ("completions", read_completions, OPENAI),
     "/messages": ("messages", read_messages, ANTHROPIC),
+    "/responses": ("responses", read_responses, OPENAI),
 }
 
 

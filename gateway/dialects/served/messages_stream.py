@@ -52,8 +52,7 @@ class MessageStream:
         return self._written()
 
     def failure(self, error: ThriftgateError) -> bytes:
-        self._frames.clear()
-        return encode_event("error", anthropic_failure(error, self._request_id))
+        return self._written() + encode_event("error", anthropic_failure(error, self._request_id))
 
     def _start(self, model: object) -> None:
         self._started = True
