@@ -35,6 +35,7 @@ from gateway.catalog import ANONYMOUS, Catalogs, build_catalogs, build_services
 from gateway.core.deadlines import Deadlines
 from gateway.core.events import Degraded
 from gateway.core.false_hits import FalseHits
+from gateway.core.plan import Catalog
 from gateway.core.retry import RetryPolicy
 from gateway.core.worth import Worth, WorthRules
 from gateway.dialects.anthropic import Anthropic
@@ -48,6 +49,7 @@ from gateway.flow.flight import Ground
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules, Semantic
 from gateway.flow.pipeline import Pipeline
+from gateway.flow.shadow import Shadow, ShadowRules
 from gateway.flow.tasks import Tasks
 from gateway.http.admin import Metrics, Readiness, admin_app
 from gateway.http.auth import Keyring
@@ -183,6 +185,13 @@ class Gateway:
         rules = MeaningRules(semantic.threshold, semantic.deadline_ms / 1000, semantic.ttl_s)
         return Meaning(rules, worth, self._false_hits, self._observer, self._clock, self._tasks)
 
+    def _build_shadow(self, catalog: Catalog, dispatch: Dispatch) -> Shadow:
+        semantic = self._settings.cache.semantic
+        judge = catalog.find(semantic.judge_model) if semantic.judge_model else None
+        present = judge if judge in catalog.present() else None  # without its key, the vectors decide
+        rules = ShadowRules(semantic.shadow_share, present)
+        return Shadow(rules, dispatch, self._meaning, self._false_hits, self._observer, self._tasks)
+
     def _build_provider(self, name: str, loaded: Loaded) -> Provider:
         settings = loaded.settings.providers[name]
         if settings.kind != "llamacpp" or settings.base_url is not None:
@@ -225,6 +234,7 @@ class Gateway:
         policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
         dispatch = Dispatch(self._providers, ground, policy, self._observer, self._clock)
         pipeline = Pipeline(catalogs.chat, self._lookup, dispatch, self._observer, self._clock)
+        pipeline.check_hits(self._build_shadow(catalogs.chat, dispatch))
         server = self._settings.server
         routes = HotRoutes(
             pipeline, self._embeddings, catalogs.chat, self._counter, keyring, self._clock, server.max_body_bytes

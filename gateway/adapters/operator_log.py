@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, RequestFinished
+from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, RequestFinished, SemanticClosed
 
 _SERVER_ERROR = 500
 
@@ -40,6 +40,16 @@ class OperatorLog:
                     service=event.service,
                     tokens=event.tokens,
                     nano_usd=event.nano_usd,
+                )
+            case SemanticClosed():
+                self._write(
+                    logging.ERROR,
+                    "semantic layer closed",
+                    service=event.service,
+                    checks=event.checks,
+                    false_hit_rate=event.false_hit_rate,
+                    low=event.low,
+                    limit=event.limit,
                 )
             case RequestFinished() if event.status >= _SERVER_ERROR:
                 self._write(

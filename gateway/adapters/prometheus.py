@@ -7,7 +7,17 @@ from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, RequestFinished, Stored
+from gateway.core.events import (
+    AttemptFailed,
+    Degraded,
+    Event,
+    HitChecked,
+    Overshoot,
+    Recovered,
+    RequestFinished,
+    SemanticClosed,
+    Stored,
+)
 from gateway.core.pricing import from_nano
 from gateway.core.tiers import Tier
 
@@ -44,9 +54,13 @@ class PrometheusMetrics:
         self._overspent = self._counter("budget_overshoot_usd", "US dollars settled beyond a budget.", "service")
         self._duration = self._histogram("request_duration_seconds", "From the request to its last byte.")
         self._first = self._histogram("time_to_first_token_seconds", "From the request to the first chunk.")
-        self._degraded = Gauge(
-            "thriftgate_degraded", "1 while a part is broken.", ("component",), registry=self.registry
-        )
+        self._checked = self._counter("semantic_checked", "Semantic hits asked again.", "service", "verdict")
+        self._shadow_cost = self._counter("shadow_cost_usd", "What checking hits cost, in US dollars.", "service")
+        self._false_hits = self._gauge("semantic_false_hit_rate", "Share of checked hits found wrong.", "service")
+        self._false_low = self._gauge("semantic_false_hit_rate_low", "Its 95 % interval's lower end.", "service")
+        self._false_high = self._gauge("semantic_false_hit_rate_high", "Its 95 % interval's upper end.", "service")
+        self._closed = self._gauge("semantic_closed", "1 once a service goes without the semantic layer.", "service")
+        self._degraded = self._gauge("degraded", "1 while a part is broken.", "component")
 
     def tell(self, event: Event) -> None:
         match event:
@@ -61,6 +75,10 @@ class PrometheusMetrics:
                 service = self._label("service", event.service)
                 self._overshoot.labels(service).inc(event.tokens)
                 self._overspent.labels(service).inc(float(from_nano(event.nano_usd)))
+            case HitChecked():
+                self._hit_checked(event)
+            case SemanticClosed():
+                self._closed.labels(self._label("service", event.service)).set(1)
             case Degraded():
                 self._degraded.labels(event.component).set(1)
             case Recovered():
@@ -98,6 +116,14 @@ class PrometheusMetrics:
         if event.cost_usd:
             self._cost.labels(*route).inc(float(event.cost_usd))
 
+    def _hit_checked(self, event: HitChecked) -> None:
+        service = self._label("service", event.service)
+        self._checked.labels(service, event.verdict).inc()
+        self._shadow_cost.labels(service).inc(float(event.cost_usd))
+        self._false_hits.labels(service).set(event.false_hit_rate)
+        self._false_low.labels(service).set(event.low)
+        self._false_high.labels(service).set(event.high)
+
     def _route_labels(
         self, service: str, tier: str | None, provider: str | None, model: str | None
     ) -> tuple[str, str, str, str]:
@@ -115,6 +141,9 @@ class PrometheusMetrics:
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"thriftgate_{name}", help_text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(f"thriftgate_{name}", help_text, labels, registry=self.registry)
 
     def _histogram(self, name: str, help_text: str) -> Histogram:
         return Histogram(f"thriftgate_{name}", help_text, _ROUTE, buckets=_SECONDS, registry=self.registry)

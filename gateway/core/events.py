@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from gateway.core.false_hits import Verdict
 from gateway.core.usage import Usage
 
 CacheVerdict = Literal["hit", "semantic-hit", "miss", "bypass", "refresh"]
@@ -92,4 +93,36 @@ class Overshoot:
     nano_usd: int
 
 
-Event = RequestFinished | AttemptFailed | Degraded | Recovered | Stored | Overshoot
+@dataclass(frozen=True, slots=True)
+class HitChecked:
+    """A semantic hit was asked again behind its answer, and the two answers compared.
+
+    `model` is the catalog name of the one asked; `likeness` the cosine of the two answers, None if there was no second
+    one; `judged` whether a judge model decided. `cost_usd` is what the check cost, on top of every request's.
+    `false_hit_rate` and its 95 % interval are the service's, since the start, with this check in them.
+    """
+
+    request_id: str
+    service: str
+    model: str
+    verdict: Verdict
+    judged: bool
+    likeness: float | None
+    cost_usd: Decimal
+    false_hit_rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticClosed:
+    """A service has had too many false hits, surely: its questions go without the semantic layer until a restart."""
+
+    service: str
+    checks: int
+    false_hit_rate: float
+    low: float
+    limit: float
+
+
+Event = RequestFinished | AttemptFailed | Degraded | Recovered | Stored | Overshoot | HitChecked | SemanticClosed

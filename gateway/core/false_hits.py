@@ -18,7 +18,7 @@ Verdict = Literal["same", "different", "unknown"]
 """`unknown`: the model could not be asked (a spent budget, a provider that is down). It counts for nothing."""
 
 Z_95 = 1.959964
-MIN_CHECKS = 10
+MIN_CHECKS = 20
 """Fewer decide nothing: Wilson's lower bound of one wrong answer in one check is already 21 %."""
 PRIOR_RATE = 0.02
 """Of hits at 0.95 behind the guards, with candidates 90:10 (SEMANTIC_CACHE study, 2026-11-23: 1.8 %)."""

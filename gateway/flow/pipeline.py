@@ -21,6 +21,7 @@ from gateway.flow.call import Call, Trail
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.flight import Flight
 from gateway.flow.lookup import Entry, Found, Lookup
+from gateway.flow.shadow import Shadow
 from gateway.ports import Clock, Observer
 
 
@@ -42,6 +43,11 @@ class Pipeline:
         self._dispatch = dispatch
         self._observer = observer
         self._clock = clock
+        self._shadow: Shadow | None = None
+
+    def check_hits(self, shadow: Shadow) -> None:
+        """From now on `shadow` hears of every semantic hit, and checks those it chooses."""
+        self._shadow = shadow
 
     @asynccontextmanager
     async def serve(self, call: Call) -> AsyncIterator[Answer]:
@@ -76,6 +82,8 @@ class Pipeline:
         trail.usage = trail.answered = Usage.from_openai(entry.completion.get("usage") or {})
         trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
         trail.mechanism = "exact-cache" if trail.cache == "hit" else "semantic-cache"
+        if trail.cache == "semantic-hit" and trail.plan is not None and self._shadow is not None:
+            self._shadow.consider(trail.call, trail.plan, entry.completion)
         return _Replay(trail, entry.completion)
 
     def _baselines(self, service: Service, plan: Plan) -> tuple[Model, ...]:
