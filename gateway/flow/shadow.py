@@ -33,7 +33,7 @@ from gateway.ports import Observer
 
 MAX_CHECKS = 4
 AGREE = 0.45
-"""Least cosine at which two answers are taken for the same. Measured 2026-11-23 on 20 questions, each asked SmolLM2-135M
+"""Least cosine at which two answers are taken for the same. Measured 2026-11-23 on 20 questions, each asked of SmolLM2
 twice at temperature 0.7: 2 of the 20 pairs of answers to one question were below (a larger or cooler model varies
 less), and 376 of 380 pairs of answers to two questions, among them the capitals of France and Italy (0.15), losing
 and gaining weight (0.36), rain and snow (0.38); not recursion in Python and in Java (0.74)."""
