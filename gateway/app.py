@@ -170,7 +170,8 @@ class Gateway:
         return RedisCache(self._redis, memory, self._clock, self._observer, timeout_s=self._redis_timeout_s)
 
     def _build_ledger(self) -> RedisLedger:
-        lease_s = self._settings.timeouts.total_s + _LEASE_SLACK_S
+        own = (model.deadlines.total_s for model in self._catalogs.chat.models if model.deadlines)
+        lease_s = max([self._settings.timeouts.total_s, *own]) + _LEASE_SLACK_S
         return RedisLedger(self._redis, self._clock, self._observer, lease_s=lease_s, timeout_s=self._redis_timeout_s)
 
     def _build_lookup(self) -> Lookup:

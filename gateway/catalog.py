@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from gateway.core.budget import Budget
+from gateway.core.deadlines import Deadlines
 from gateway.core.plan import Catalog, Model
 from gateway.core.pricing import FREE, Price, Rates, to_nano
 from gateway.core.profile import Profile
 from gateway.core.service import Service
 from gateway.core.tiers import Tier
-from gateway.settings import BudgetSettings, Loaded, ModelSettings, Provider, RatesUsd, ServiceSettings
+from gateway.model_settings import ModelSettings, RatesUsd
+from gateway.settings import BudgetSettings, Loaded, Provider, ServiceSettings, Timeouts
 from gateway.yaml_source import ConfigError, Problem
 
 PriceBook = Callable[[str, str], Price | None]
@@ -23,6 +26,12 @@ EMBEDDED = "embedded"
 
 ANONYMOUS = Service("default", cache_scope="default")
 """Who everyone is while no services are configured (loopback only)."""
+
+_OF_KIND: Mapping[str, Mapping[str, Any]] = {
+    "deepseek": {"json_schema": "emulated", "parallel_tools": False},
+    "llamacpp": {"forced_tools": "emulated"},
+}
+"""What is so for every model of a provider's kind unless its row says otherwise; the dialects say where it was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ def build_catalogs(loaded: Loaded, price_of: PriceBook) -> Catalogs:
         if price is None:
             problems.append(_unpriced(loaded, name, model))
             continue
-        row = _model(name, model, settings.providers[model.provider], price)
+        row = _model(name, model, settings.providers[model.provider], price, settings.timeouts)
         (chat if model.mode == "chat" else embeddings).append(row)
     if problems:
         raise ConfigError(*problems)
@@ -63,25 +72,34 @@ def _own_embedder(loaded: Loaded) -> Iterator[Model]:
         yield Model(embedder.model, EMBEDDED, embedder.model, Tier.LIGHT)
 
 
-def _model(name: str, model: ModelSettings, provider: Provider, price: Price) -> Model:
+def _model(name: str, model: ModelSettings, provider: Provider, price: Price, timeouts: Timeouts) -> Model:
     upstream = model.upstream or (provider.model if provider.kind == "llamacpp" else None) or name
     window = model.context_tokens
     if window is None and provider.kind == "llamacpp" and provider.base_url is None:
         window = provider.context_tokens  # of our own child, whose slots we have sized ourselves
-    profile = Profile(
-        context_tokens=window,
-        max_output_tokens=model.max_output_tokens,
-        limit_field=model.limit_field,
-        sampling=model.sampling,
-        vision=model.vision,
-        tools=model.tools,
-        forced_tools=model.forced_tools,
-        prefill=model.prefill,
-        json_schema=model.json_schema,
-        reasoning=model.reasoning,
-        default_system=model.default_system,
+    return Model(
+        name,
+        model.provider,
+        upstream,
+        model.tier or Tier.LIGHT,
+        price,
+        _profile(model, provider, window),
+        _deadlines(model, timeouts),
+        model.routed,
     )
-    return Model(name, model.provider, upstream, model.tier or Tier.LIGHT, price, profile)
+
+
+def _profile(model: ModelSettings, provider: Provider, window: int | None) -> Profile:
+    stated = {name: getattr(model, name) for name in model.stated}
+    facts = {**_OF_KIND.get(provider.kind, {}), **stated, "context_tokens": window}
+    return Profile(**facts, default_system=model.default_system)
+
+
+def _deadlines(model: ModelSettings, timeouts: Timeouts) -> Deadlines | None:
+    """None where the row sets none: those of its provider hold."""
+    if model.timeouts is None:
+        return None
+    return Deadlines(**timeouts.model_dump() | model.timeouts.model_dump(exclude_none=True))
 
 
 def _price(model: ModelSettings, provider: Provider, name: str, price_of: PriceBook) -> Price | None:

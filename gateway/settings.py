@@ -12,23 +12,13 @@ import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from gateway.core.budget import MAX_LIMIT, WindowKind
-from gateway.core.tiers import Tier
+from gateway.model_settings import ModelSettings, Name, RatesUsd, Section, Usd
 from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-Usd = Annotated[Decimal, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value), Field(ge=0)]
-Name = Annotated[str, Field(pattern=NAME)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values are never changed after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class Server(Section):
@@ -67,34 +57,6 @@ class Provider(Section):
     parallel: int = Field(4, ge=1)
     threads: int = Field(1, ge=1)
     max_concurrency: int | None = Field(None, ge=1)
-
-
-class RatesUsd(Section):
-    """US dollars per million tokens."""
-
-    input: Usd
-    output: Usd
-    cache_read: Usd | None = None
-    cache_write: Usd | None = None
-
-
-class ModelSettings(Section):
-    provider: Name
-    tier: Tier | None = None
-    mode: Literal["chat", "embedding"] = "chat"
-    upstream: str | None = None
-    price: Literal["free"] | RatesUsd | None = None
-    context_tokens: int | None = Field(None, ge=1)
-    max_output_tokens: int | None = Field(None, ge=1)
-    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    sampling: bool = True
-    vision: bool = False
-    tools: bool = True
-    forced_tools: bool = True
-    prefill: bool = True
-    json_schema: Literal["native", "emulated"] = "native"
-    reasoning: Literal["none", "effort", "adaptive", "budget"] = "none"
-    default_system: str | None = None
 
 
 class ExactCache(Section):
@@ -164,7 +126,7 @@ class Settings(Section):
     providers: dict[Name, Provider] = Field(min_length=1)
     models: dict[str, ModelSettings] = Field(min_length=1)
     cache: CacheSettings = CacheSettings()
-    services: list[ServiceSettings] = []
+    services: list[ServiceSettings] = Field(default_factory=list)
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
 
@@ -289,6 +251,13 @@ def _model_problems(settings: Settings, source: Source) -> Iterator[Problem]:
         if model.mode == "chat" and model.tier is None:
             yield Problem(
                 source.where(("models", name)), f"`models.{name}` has no `tier`", "add light, medium or heavy"
+            )
+        if model.stated and (model.source is None or model.checked is None):
+            first = min(model.stated)
+            yield Problem(
+                source.where(("models", name)),
+                f"`models.{name}` states what the model accepts (`{first}`), but not who says so, and when",
+                "add `source:` (where it was read) and `checked:` (the date)",
             )
         if name.partition(":")[0] == "auto":
             yield Problem(source.where(("models", name)), f"`{name}` is the router's own name", "rename the model")

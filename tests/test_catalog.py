@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,13 +10,19 @@ import pytest
 from gateway.adapters import genai_price_book
 from gateway.catalog import EMBEDDED, Catalogs, build_catalogs, build_services
 from gateway.core.budget import Budget
+from gateway.core.deadlines import Deadlines
 from gateway.core.pricing import FREE, Price, Rates
+from gateway.core.profile import Profile
 from gateway.core.tiers import Tier
+from gateway.core.usage import Usage
+from gateway.model_settings import Capabilities
 from gateway.settings import Loaded, load
 from gateway.yaml_source import ConfigError
 
 ROOT = Path(__file__).parent.parent
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DEEPSEEK_API_KEY")
 LISTED = Price(Rates(Decimal(1), Decimal(2)))
+READ = "source: here, checked: 2026-11-23"
 PROVIDERS = """\
 providers:
   local: {kind: llamacpp, model: smol, context_tokens: 512}
@@ -48,6 +56,28 @@ def test_the_shipped_models_all_have_a_price() -> None:
     assert {model.tier for model in shipped.chat.models} == set(Tier)
     assert [model.name for model in shipped.chat.present()] == ["local-model"]
     assert [model.name for model in shipped.chat.models if model.price == FREE] == ["local-model"]
+
+
+def test_every_shipped_row_says_where_and_when_it_was_read() -> None:
+    rows = load(ROOT / "config/gateway.yaml", {}).settings.models
+    assert [name for name, row in rows.items() if not (row.source and row.checked)] == []
+    assert {row.provider for row in rows.values()} == {"local", "openai", "anthropic", "deepseek"}
+
+
+def test_the_shipped_tiers_become_dearer_and_nothing_routed_is_dearer_than_the_next_tiers_cheapest() -> None:
+    shipped = build_catalogs(load(ROOT / "config/gateway.yaml", dict.fromkeys(KEYS, "k")), genai_price_book.price_of)
+    asked = Usage(input_tokens=1_000, output_tokens=500)
+    costs = {tier: [m.price.bound(asked) for m in shipped.chat.routed() if m.tier is tier] for tier in Tier}
+    for lower, higher in pairwise(Tier):
+        assert max(costs[lower]) < min(costs[higher])
+
+
+def test_a_capability_without_its_source_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        catalogs(folder, "  m: {provider: remote, tier: light, price: free, vision: true}")
+    assert "(`vision`), but not who says so" in caught.value.problems[0].message
+    with pytest.raises(ConfigError):
+        catalogs(folder, "  m: {provider: remote, tier: light, price: free, vision: true, source: here}")
 
 
 def test_a_model_without_a_price_is_refused_with_its_line(folder: Path) -> None:
@@ -102,11 +132,43 @@ def test_our_own_childs_window_is_known_and_a_servers_is_not(folder: Path) -> No
 
 def test_facts_of_a_model_reach_its_profile(folder: Path) -> None:
     facts = "context_tokens: 9, max_output_tokens: 8, vision: true, tools: false, sampling: false, prefill: false"
-    (model,) = catalogs(folder, f"  m: {{provider: remote, tier: heavy, price: free, {facts}}}").chat.models
+    line = f"  m: {{provider: remote, tier: heavy, price: free, {READ}, forced_tools: true, {facts}}}"
+    (model,) = catalogs(folder, line).chat.models
     profile = model.profile
     assert model.tier is Tier.HEAVY
     assert (profile.context_tokens, profile.max_output_tokens, profile.vision, profile.tools) == (9, 8, True, False)
     assert (profile.sampling, profile.prefill, profile.forced_tools) == (False, False, True)
+
+
+@pytest.mark.parametrize("field", sorted(Capabilities.model_fields))
+def test_every_capability_of_a_row_is_a_fact_of_the_profile(field: str) -> None:
+    assert field in {known.name for known in fields(Profile)}
+
+
+def test_what_is_so_for_a_whole_kind_need_not_be_written(folder: Path) -> None:
+    (undescribed,) = catalogs(folder, "  m: {provider: remote, tier: light, price: free}").chat.models
+    assert undescribed.profile.forced_tools == "emulated"
+
+
+def test_a_models_own_timeouts_win_one_by_one(folder: Path) -> None:
+    lines = (
+        "  slow: {provider: remote, tier: light, price: free, timeouts: {first_token_s: 120, total_s: 1800}}",
+        "  usual: {provider: remote, tier: light, price: free}",
+        "timeouts: {connect_s: 3}",
+    )
+    slow, usual = catalogs(folder, *lines).chat.models
+    assert slow.deadlines == Deadlines(connect_s=3, first_token_s=120, between_tokens_s=15, total_s=1800)
+    assert usual.deadlines is None
+
+
+def test_a_model_may_be_for_those_only_who_name_it(folder: Path) -> None:
+    lines = (
+        "  a: {provider: remote, tier: light, price: free, routed: false}",
+        "  b: {provider: remote, tier: light, price: free}",
+    )
+    chat = catalogs(folder, *lines).chat
+    assert [model.name for model in chat.routed()] == ["b"]
+    assert chat.find("a") is not None
 
 
 def test_embedding_models_are_listed_apart_beside_our_own(folder: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from gateway import settings
+from gateway import model_settings, settings
 from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.core import errors
 
@@ -111,7 +111,7 @@ def setting_paths(model: type[BaseModel], prefix: str) -> Iterator[str]:
         annotation = str(field.annotation)
         inner = [
             value
-            for value in vars(settings).values()
+            for value in (*vars(settings).values(), *vars(model_settings).values())
             if inspect.isclass(value) and issubclass(value, BaseModel) and f"settings.{value.__name__}" in annotation
         ] or (
             [field.annotation] if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel) else []
