@@ -9,6 +9,7 @@ from functools import partial
 import orjson
 
 from gateway.core.embeddings import parse_embeddings
+from gateway.core.errors import UnsupportedParameter
 from gateway.core.estimate import countable
 from gateway.core.events import Endpoint
 from gateway.core.options import parse_options
@@ -62,6 +63,9 @@ class HotRoutes:
         body = await exchange.json(self.max_body_bytes)
         options = parse_options(exchange.headers, body)
         served = read(body, exchange.headers, exchange.id)
+        if options.strict and served.dropped:
+            words = f"Nothing here can take `{served.dropped[0]}`, and the request is strict."
+            raise UnsupportedParameter(words, param=served.dropped[0])
         call = Call(
             exchange.id, service, served.chat, options, started_s, asked_at_s, endpoint=endpoint, dropped=served.dropped
         )

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.tiktoken_counter import TiktokenCounter
-from gateway.core.estimate import DEFAULT_OUTPUT_TOKENS, IMAGE_TOKENS, output_limit, prompt_bound, prompt_likely
+from gateway.core.chat import parse_chat
+from gateway.core.estimate import (
+    DEFAULT_OUTPUT_TOKENS,
+    IMAGE_TOKENS,
+    countable,
+    output_limit,
+    prompt_bound,
+    prompt_likely,
+)
 from gateway.core.profile import Profile
 from tests.core.asking import asked, picture, text, user
 
@@ -79,3 +87,20 @@ def test_the_output_limit_is_the_clients_within_the_models(asked_for: int | None
 @pytest.mark.parametrize(("choices", "times"), [(None, 1), (1, 1), (3, 3), (True, 1), ("3", 1), (0, 1), (-2, 1)])
 def test_every_choice_may_be_as_long(choices: object, times: int) -> None:
     assert output_limit(asked(max_tokens=10, n=choices), PLAIN) == 10 * times
+
+
+def test_all_text_of_a_prompt_is_countable_and_attachments_are_added_to_it() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at": "it"}'}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "a cat"},
+    ]
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    text, unseen_tokens = countable(parse_chat({"model": "m", "messages": messages, "tools": tools}))
+    assert all(said in text for said in ("What is it?", '{"at": "it"}', "a cat", '"name":"look"'))
+    assert "AAAA" not in text
+    without, fewer_tokens = countable(parse_chat({"model": "m", "messages": messages[1:]}))
+    assert unseen_tokens - fewer_tokens > 1_000
+    assert '"name":"look"' not in without

@@ -287,8 +287,13 @@ async def test_tokens_are_counted_here_and_said_to_be_an_estimate(
     assert anthropic_upstream.requests == []
 
 
-async def test_a_hint_that_nobody_can_take_is_named(tmp_path: Path, four_providers: Config) -> None:
+async def test_a_hint_that_nobody_can_take_is_named_or_refused_when_strict(
+    tmp_path: Path, four_providers: Config
+) -> None:
     async with client(tmp_path, four_providers) as (_, gateway):
         body = asking("Hello", service_tier="standard_only")
         answer = await gateway.http.post("/v1/messages", json=body, headers=NEW)
+        strict = await gateway.http.post("/v1/messages", json=body, headers={**NEW, "x-thriftgate-strict": "true"})
     assert "service_tier" in answer.headers["x-thriftgate-dropped-params"].split(",")
+    assert strict.status_code == 400
+    assert "service_tier" in strict.json()["error"]["message"]

@@ -17,15 +17,13 @@ from gateway.dialects.served.messages_history import REFUSED_SINCE_2026, refused
 VERSIONS = ("2023-06-01", "2026-10-21")
 
 _SAMPLING = ("temperature", "top_p", "top_k")
-_AS_THEY_ARE = ("stream", *_SAMPLING, "cache_control")
+_AS_THEY_ARE = ("stream", *_SAMPLING, "cache_control", "container", "inference_geo", "speed")
 _MAPPED = frozenset(
     {"max_tokens", "messages", "metadata", "model", "output_config", "stop_sequences", "system", "thinking"}
     | {"tool_choice", "tools", "thriftgate", *_AS_THEY_ARE}
 )
-# They choose where and how fast Anthropic runs a request, or edit its context there: none changes what was asked.
-_HINTS = frozenset(
-    {"context_management", "diagnostics", "inference_geo", "service_tier", "speed", "user_profile_id", "workspace_id"}
-)
+# How Anthropic itself accounts for a request, or tidies its context there: none changes what was asked.
+_HINTS = frozenset({"context_management", "diagnostics", "service_tier", "user_profile_id", "workspace_id"})
 _CHOICES: Mapping[object, str] = {"auto": "auto", "any": "required", "none": "none"}
 # The counterpart of `anthropic_options._BUDGET_TOKENS`: the effort that a thinking budget amounts to.
 _EFFORT_UP_TO_TOKENS = ((2_048, "low"), (8_192, "medium"))
