@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := deploy/locks
 ARGS ?=
+CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test lint type check ready eval-semantic test-extras lock clean
+.PHONY: help install install-test run test lint type check ready eval-semantic test-clients test-extras lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +39,9 @@ ready: install  ## measure seconds to ready and idle memory of the gateway proce
 eval-semantic: install-test  ## the semantic cache on labelled pairs (needs THRIFTGATE_EVAL_DATA; skips without)
 	$(BIN)/python -m tests.eval.semantic
 
+test-clients: install-test  ## real clients from PyPI and npm against the gateway (CLIENTS="openai-2 node" for some)
+	CLIENTS="$(CLIENTS)" tests/clients/run.sh
+
 test-extras:  ## torch, sentence-transformers and llama-cpp-python in a virtualenv of their own (minutes)
 	PYTHON=$(PYTHON) deploy/extras/test-extras.sh
 
@@ -45,7 +49,7 @@ lock:  ## resolve pyproject.toml again and write deploy/locks/*.txt
 	PYTHON=$(PYTHON) deploy/locks/lock.sh
 
 clean:  ## remove .venv, the data directory and caches
-	rm -rf $(VENV) .extras .thriftgate .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .extras .clients tests/clients/node/node_modules .thriftgate .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
