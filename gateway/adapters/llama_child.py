@@ -11,6 +11,7 @@ The port is the kernel's choice at every start, so `base_url` changes when the c
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import importlib.util
 import json
 import secrets
@@ -159,6 +160,22 @@ def _require(engine: Engine) -> None:
             f"local model {engine.model}: launcher {engine.launcher} is not installed. "
             f"Run: pip install {engine.launcher}, or choose another launcher, or set the URL of a llama-server."
         )
+    if not _has_openmp():
+        raise LlamaUnavailable(
+            f"local model {engine.model}: llama.cpp needs libgomp.so.1, which is not on this machine. "
+            "On Debian: apt-get install libgomp1 (a slim image lacks it; python3-pip's recommended packages bring it)."
+        )
+
+
+def _has_openmp() -> bool:
+    """llama.cpp is linked against GNU OpenMP, which no wheel brings along; without it each start of the child fails."""
+    if not sys.platform.startswith("linux"):
+        return True
+    try:
+        ctypes.CDLL("libgomp.so.1")
+    except OSError:
+        return False
+    return True
 
 
 async def _ok(client: httpx.AsyncClient, path: str) -> bool:
