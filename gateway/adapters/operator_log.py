@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -34,23 +35,9 @@ class OperatorLog:
                     code=event.error_code,
                 )
             case Overshoot():
-                self._write(
-                    logging.ERROR,
-                    "budget overshoot",
-                    service=event.service,
-                    tokens=event.tokens,
-                    nano_usd=event.nano_usd,
-                )
+                self._write(logging.ERROR, "budget overshoot", **asdict(event))
             case SemanticClosed():
-                self._write(
-                    logging.ERROR,
-                    "semantic layer closed",
-                    service=event.service,
-                    checks=event.checks,
-                    false_hit_rate=event.false_hit_rate,
-                    low=event.low,
-                    limit=event.limit,
-                )
+                self._write(logging.ERROR, "semantic layer closed", **asdict(event))
             case RequestFinished() if event.status >= _SERVER_ERROR:
                 self._write(
                     logging.ERROR,

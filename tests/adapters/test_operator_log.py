@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.adapters.operator_log import OperatorLog
-from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, Stored
+from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, SemanticClosed, Stored
 from tests.adapters.happened import ANSWERED
 
 
@@ -52,6 +52,13 @@ def test_an_overshoot_is_an_error_in_both_units(lines: pytest.LogCaptureFixture)
     level, entry = logged(lines, Overshoot("shop", 0, 5))
     assert level == "ERROR"
     assert entry == {"event": "budget overshoot", "service": "shop", "tokens": 0, "nano_usd": 5}
+
+
+def test_a_closed_semantic_layer_is_an_error_with_what_closed_it(lines: pytest.LogCaptureFixture) -> None:
+    level, entry = logged(lines, SemanticClosed("shop", 20, 0.5, 0.3, 0.1))
+    assert level == "ERROR"
+    figures = {"checks": 20, "false_hit_rate": 0.5, "low": 0.3, "limit": 0.1}
+    assert entry == {"event": "semantic layer closed", "service": "shop", **figures}
 
 
 def test_a_server_error_is_an_error_with_its_request(lines: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,16 @@ from decimal import Decimal
 import pytest
 
 from gateway.adapters.prometheus import NONE, OTHER, PrometheusMetrics
-from gateway.core.events import AttemptFailed, CacheVerdict, Degraded, Overshoot, Recovered, Stored
+from gateway.core.events import (
+    AttemptFailed,
+    CacheVerdict,
+    Degraded,
+    HitChecked,
+    Overshoot,
+    Recovered,
+    SemanticClosed,
+    Stored,
+)
 from gateway.core.usage import Usage
 from tests.adapters.happened import ANSWERED
 
@@ -121,3 +130,19 @@ def test_two_gateways_in_one_process_count_apart(metrics: PrometheusMetrics) -> 
     metrics.tell(ANSWERED)
     assert value(other, "cost_usd_total", **ROUTE) is None
     assert b"thriftgate_cost_usd_total" in metrics.render()
+
+
+def test_a_checked_hit_shows_the_services_rate_with_its_interval(metrics: PrometheusMetrics) -> None:
+    metrics.tell(HitChecked("req_1", "shop", "flash", "different", False, 0.1, Decimal("0.25"), 0.5, 0.2, 0.8))
+    metrics.tell(HitChecked("req_2", "shop", "flash", "same", True, 0.9, Decimal("0.25"), 0.25, 0.1, 0.6))
+    assert value(metrics, "semantic_checked_total", service="shop", verdict="different") == 1
+    assert value(metrics, "shadow_cost_usd_total", service="shop") == 0.5
+    ends = ("semantic_false_hit_rate_low", "semantic_false_hit_rate", "semantic_false_hit_rate_high")
+    assert [value(metrics, name, service="shop") for name in ends] == [0.1, 0.25, 0.6]
+
+
+def test_a_closed_service_is_seen(metrics: PrometheusMetrics) -> None:
+    metrics.tell(SemanticClosed("shop", 20, 0.5, 0.3, 0.1))
+    metrics.tell(SemanticClosed("stranger", 20, 0.5, 0.3, 0.1))
+    assert value(metrics, "semantic_closed", service="shop") == 1
+    assert value(metrics, "semantic_closed", service=OTHER) == 1
