@@ -23,6 +23,7 @@ from gateway.adapters.onnx_embedder import OnnxEmbedder, packaged_minilm
 from gateway.adapters.operator_log import OperatorLog
 from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.adapters.qdrant_index import QdrantIndex
+from gateway.adapters.reasoning_memory import ReasoningMemory
 from gateway.adapters.redis_cache import RedisCache
 from gateway.adapters.redis_client import connect
 from gateway.adapters.redis_ledger import RedisLedger
@@ -71,6 +72,8 @@ _BASE_URLS = {
     "anthropic": "https://api.anthropic.com",
 }
 _EMBEDDINGS_PATHS = {"openai": "/embeddings", "llamacpp": "/embeddings"}
+_WANT_THEIR_REASONING = frozenset({"deepseek"})
+"""Kinds that refuse a tool loop without the reasoning behind its calls."""
 START_ERRORS = (DataDirError, LlamaUnavailable, ValkeyMissing, ModuleNotFoundError, ValueError)
 """What keeps a gateway from being built; each message names the mend."""
 _LEASE_SLACK_S = 60.0
@@ -196,7 +199,8 @@ class Gateway:
     def _build_provider(self, name: str, loaded: Loaded) -> Provider:
         settings = loaded.settings.providers[name]
         if settings.kind != "llamacpp" or settings.base_url is not None:
-            return self._http_provider(name, settings, loaded.absence(name))
+            provider = self._http_provider(name, settings, loaded.absence(name))
+            return ReasoningMemory(provider, self._cache) if settings.kind in _WANT_THEIR_REASONING else provider
         engine = Engine(
             settings.model or "", settings.launcher, settings.parallel, settings.context_tokens, settings.threads
         )

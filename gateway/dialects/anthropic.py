@@ -10,8 +10,7 @@ import orjson
 
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Completion
-from gateway.core.errors import UnsupportedParameter, UpstreamError
-from gateway.core.profile import Profile
+from gateway.core.errors import UpstreamError
 from gateway.dialects.anthropic_answer import to_completion
 from gateway.dialects.anthropic_messages import to_anthropic
 from gateway.dialects.anthropic_options import Options
@@ -36,7 +35,7 @@ class Anthropic:
         options = Options(chat, target)
         messages = tuple(with_default_system(chat.messages, target.profile.default_system))
         conversation = to_anthropic(messages, thinking=options.thinking)
-        _check_prefill(conversation.turns, target.profile)
+        _end_prefill(conversation.turns)
         system = [*conversation.system, *({"type": "text", "text": text} for text in options.instructions)]
         body = {**options.wire, **({"system": system} if system else {}), "messages": conversation.turns}
         headers = {
@@ -59,12 +58,8 @@ class Anthropic:
         return refusal(status, headers, body)
 
 
-def _check_prefill(turns: list[dict[str, Any]], profile: Profile) -> None:
-    """An answer the client has begun must be continued or refused; where it may be continued, no space may end it."""
+def _end_prefill(turns: list[dict[str, Any]]) -> None:
+    """An answer the client has begun may be continued, but no space may end it."""
     last = turns[-1]
-    if last["role"] != "assistant":
-        return
-    if not profile.prefill:
-        raise UnsupportedParameter("This model cannot continue an assistant message.", param="messages")
-    if last["content"][-1]["type"] == "text":
+    if last["role"] == "assistant" and last["content"][-1]["type"] == "text":
         last["content"][-1]["text"] = last["content"][-1]["text"].rstrip()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gateway.core.chat import ChatRequest, Message
+from gateway.core.chat import Message
 from gateway.core.chunks import Mend
 from gateway.core.errors import UpstreamOverloaded
 from gateway.core.profile import Profile, nearest_effort
@@ -29,9 +29,9 @@ class DeepSeek(OpenAI):
 
     speaker = "deepseek"
 
-    def messages(self, chat: ChatRequest, profile: Profile) -> list[Message]:
-        messages = developer_as_system(clean(chat.messages, _KEPT_IN_HISTORY))
-        return with_default_system([_with_reasoning(message) for message in flat(messages)], profile.default_system)
+    def messages(self, messages: tuple[Message, ...], profile: Profile) -> list[Message]:
+        cleaned = developer_as_system(clean(messages, _KEPT_IN_HISTORY))
+        return with_default_system([_with_reasoning(message) for message in flat(cleaned)], profile.default_system)
 
     def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
         asked = body.pop("reasoning_effort", None)

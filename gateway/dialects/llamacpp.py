@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.core.chat import ChatRequest, Message
+from gateway.core.chat import Message
 from gateway.core.chunks import Completion, Mend
 from gateway.core.profile import Profile
 from gateway.core.tool_choice import emulates_call
@@ -35,9 +35,9 @@ class LlamaCpp(OpenAI):
 
     speaker = "llamacpp"
 
-    def messages(self, chat: ChatRequest, profile: Profile) -> list[Message]:
-        messages = merged_systems(developer_as_system(clean(chat.messages)))
-        return with_default_system(messages, profile.default_system)
+    def messages(self, messages: tuple[Message, ...], profile: Profile) -> list[Message]:
+        merged = merged_systems(developer_as_system(clean(messages)))
+        return with_default_system(merged, profile.default_system)
 
     def emulate(self, body: dict[str, Any], profile: Profile) -> list[Mend]:
         if not emulates_call(body, profile):

@@ -19,7 +19,13 @@ from gateway.dialects.capability import check_capabilities
 from gateway.dialects.dialect import StreamDecoder, Target, WireRequest
 from gateway.dialects.emulation import chained, first_call_only, following
 from gateway.dialects.json_schema import schema_instruction, schema_of
-from gateway.dialects.openai_messages import clean, with_default_system, with_instruction, without_cache_marks
+from gateway.dialects.openai_messages import (
+    CACHE_MARKS,
+    clean,
+    strip_cache_marks,
+    with_default_system,
+    with_instruction,
+)
 from gateway.dialects.openai_stream import OpenAIStream
 from gateway.dialects.parameters import Speaker, settle
 from gateway.dialects.payload import malformed, parse_object
@@ -38,10 +44,9 @@ class OpenAI:
         profile = target.profile
         check_capabilities(chat, profile)
         settled, dropped = settle(chat.body, self.speaker, profile)
-        body = {**settled, "model": target.model, "stream": chat.stream}
-        body["messages"] = self.messages(chat, profile)
-        if isinstance(body.get("tools"), list):
-            body["tools"] = without_cache_marks(body["tools"])
+        body = {**settled, "model": target.model, "messages": chat.messages, "stream": chat.stream}
+        dropped += strip_cache_marks(body, self._foreign_marks(profile))
+        body["messages"] = self.messages(tuple(body["messages"]), profile)
         _limit_output(body, chat, target)
         _ask_for_usage(body, chat.stream)
         dropped += self.adapt(body, profile)
@@ -53,9 +58,15 @@ class OpenAI:
         mend = chained(*mends) if mends else None
         return WireRequest("/chat/completions", headers, orjson.dumps(body), tuple(dict.fromkeys(dropped)), mend)
 
-    def messages(self, chat: ChatRequest, profile: Profile) -> list[Message]:
+    def _foreign_marks(self, profile: Profile) -> frozenset[str]:
+        """The cache marks that this provider, or this model of it, does not know."""
+        if self.speaker == "openai" and profile.prompt_cache in (None, "breakpoints"):
+            return CACHE_MARKS - {"prompt_cache_breakpoint"}
+        return CACHE_MARKS
+
+    def messages(self, messages: tuple[Message, ...], profile: Profile) -> list[Message]:
         """The conversation as this provider wants it."""
-        return with_default_system(clean(chat.messages), profile.default_system)
+        return with_default_system(clean(messages), profile.default_system)
 
     def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
         """Change the request's other fields in place; the names of dropped hints. Raises UnsupportedParameter."""

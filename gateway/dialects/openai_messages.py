@@ -7,7 +7,7 @@ passed on as the same object, and nothing is ever changed in place: the bytes st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gateway.core.chat import Message, text_of
@@ -21,31 +21,47 @@ OUTPUT_ONLY = frozenset(
 )
 
 
+# What a client may put on a content part or a tool to say "cache up to here": Anthropic's, and OpenAI's since 5.6.
+CACHE_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+
+
 def clean(messages: Iterable[Message], output_only: frozenset[str] = OUTPUT_ONLY) -> list[Message]:
-    """The messages without nulls, empty tool_calls, `output_only` fields, and other vendors' cache marks."""
+    """The messages without nulls, empty tool_calls, and `output_only` fields."""
     return [_clean_message(message, output_only) for message in messages]
 
 
 def _clean_message(message: Message, output_only: frozenset[str]) -> Message:
-    content = message.get("content")
-    marked = isinstance(content, list) and any(isinstance(part, dict) and "cache_control" in part for part in content)
     kept = {key: value for key, value in message.items() if key not in output_only and not _empty(key, value)}
-    if marked and isinstance(content, list):
-        kept["content"] = without_cache_marks(content)
-    return kept if marked or len(kept) != len(message) else message
+    return kept if len(kept) != len(message) else message
 
 
 def _empty(key: str, value: Any) -> bool:
     return (value is None and key != "content") or (key == "tool_calls" and value == [])
 
 
-def without_cache_marks(parts: Iterable[Any]) -> list[Any]:
-    """Content parts or tools without Anthropic's `cache_control`, which OpenAI refuses as an unknown parameter."""
-    return [_unmarked(part) if isinstance(part, dict) and "cache_control" in part else part for part in parts]
+def strip_cache_marks(body: dict[str, Any], marks: frozenset[str]) -> list[str]:
+    """Take `marks` off messages and tools: OpenAI refuses an unknown one, and nobody else reads it. `body` gets new
+    lists, its parts stay as they are; the marks that were found."""
+    found: dict[str, None] = {}
 
+    def bare(part: Any) -> Any:
+        marked = marks & part.keys() if isinstance(part, dict) else frozenset()
+        if not marked:
+            return part
+        found.update(dict.fromkeys(sorted(marked)))
+        return {key: value for key, value in part.items() if key not in marked}
 
-def _unmarked(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in part.items() if key != "cache_control"}
+    def bare_message(message: Message) -> Message:
+        content = message.get("content")
+        if not isinstance(content, list):
+            return message
+        parts = [bare(part) for part in content]
+        return {**message, "content": parts} if parts != content else message
+
+    body["messages"] = [bare_message(message) for message in body["messages"]]
+    if isinstance(body.get("tools"), list):
+        body["tools"] = [bare(tool) for tool in body["tools"]]
+    return list(found)
 
 
 def flat(messages: Iterable[Message]) -> list[Message]:

@@ -91,6 +91,8 @@ def _money(trail: Trail) -> dict[str, str]:
     }
     if saving.baseline is not None:
         headers["x-thriftgate-baseline-model"] = saving.baseline
+    if trail.answered.source == "estimated":
+        headers["x-thriftgate-usage"] = "estimated"
     return headers
 
 

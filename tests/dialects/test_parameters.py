@@ -8,12 +8,20 @@ import pytest
 
 from gateway.core.errors import UnsupportedParameter
 from gateway.core.profile import Profile
+from gateway.dialects.anthropic import Anthropic
+from gateway.dialects.deepseek import DeepSeek
+from gateway.dialects.dialect import Dialect
+from gateway.dialects.llamacpp import LlamaCpp
+from gateway.dialects.openai import OpenAI
+from gateway.dialects.openai_messages import CACHE_MARKS
 from gateway.dialects.parameters import ROWS, Speaker, settle
+from tests.dialects.asking import USER, WEATHER, encode
 
 SPEAKERS = get_args(Speaker)
 MEANING = [field for field, row in ROWS.items() if row.fate == "meaning"]
 HINTS = [field for field, row in ROWS.items() if row.fate == "hint"]
 OPEN = Profile(reasoning="effort")
+MARK = {"cache_control": {"type": "ephemeral"}}
 
 
 def refused(body: dict[str, Any], speaker: Speaker = "openai", profile: Profile = OPEN) -> str | None:
@@ -90,3 +98,38 @@ def test_sampling_and_logprobs_pass_while_the_model_does_not_reason() -> None:
 def test_each_fate_has_its_fields() -> None:
     assert {"n", "logprobs", "audio", "modalities"} <= set(MEANING)
     assert {"seed", "user", "store", "service_tier"} <= set(HINTS)
+
+
+MARKED = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}, "prompt_cache_breakpoint": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "cache", "left"),
+    [
+        (OpenAI(), "breakpoints", {"prompt_cache_breakpoint"}),
+        (OpenAI(), "automatic", set()),
+        (DeepSeek(), None, set()),
+        (LlamaCpp(), None, set()),
+        (Anthropic(), None, {"cache_control"}),
+    ],
+)
+def test_cache_marks_reach_only_who_reads_them_and_the_others_are_named(
+    dialect: Dialect, cache: str | None, left: set[str]
+) -> None:
+    messages = [{"role": "user", "content": [MARKED]}]
+    request = encode(dialect, facts={"prompt_cache": cache}, messages=messages, tools=[{**WEATHER, **MARK}])
+    wire = request.body.decode()
+    assert {mark for mark in CACHE_MARKS if mark in wire} == left
+    assert "long" in wire
+    if not isinstance(dialect, Anthropic):
+        assert set(request.dropped) == CACHE_MARKS - left
+    assert messages == [{"role": "user", "content": [MARKED]}]
+
+
+@pytest.mark.parametrize("dialect", [OpenAI(), DeepSeek(), LlamaCpp(), Anthropic()])
+def test_an_answer_begun_by_the_client_is_refused_where_it_cannot_be_continued(dialect: Dialect) -> None:
+    begun = [USER, {"role": "assistant", "content": "The answer is"}]
+    with pytest.raises(UnsupportedParameter) as caught:
+        encode(dialect, facts={"prefill": False}, messages=begun)
+    assert caught.value.param == "messages"
+    assert encode(dialect, messages=begun)
