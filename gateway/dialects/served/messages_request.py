@@ -24,7 +24,7 @@ _MAPPED = frozenset(
 )
 # How Anthropic itself accounts for a request, or tidies its context there: none changes what was asked.
 _HINTS = frozenset({"context_management", "diagnostics", "service_tier", "user_profile_id", "workspace_id"})
-_CHOICES: Mapping[object, str] = {"auto": "auto", "any": "required", "none": "none"}
+_CHOICES: Mapping[str, str] = {"auto": "auto", "any": "required", "none": "none"}
 # The counterpart of `anthropic_options._BUDGET_TOKENS`: the effort that a thinking budget amounts to.
 _EFFORT_UP_TO_TOKENS = ((2_048, "low"), (8_192, "medium"))
 
@@ -99,7 +99,7 @@ def _tool_choice(choice: Mapping[str, Any]) -> str | dict[str, Any]:
     kind = choice.get("type")
     if kind == "tool":
         return {"type": "function", "function": {"name": choice.get("name")}}
-    if kind not in _CHOICES:
+    if not isinstance(kind, str) or kind not in _CHOICES:
         raise refused("tool_choice.type", "expected 'auto', 'any', 'none' or 'tool'")
     return _CHOICES[kind]
 
