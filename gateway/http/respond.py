@@ -55,8 +55,10 @@ async def _stream(exchange: Exchange, answer: Answer, departure: Departure, rend
                     await exchange.write(frame)
         last = writing.end()
     except ThriftgateError as error:
+        trail.failed(error)
         last = writing.failure(error)
     except Exception:
+        trail.outcome = "internal_error"
         logger.exception("request %s broke in its stream", exchange.id)
         last = writing.failure(bug())
     departure.disarm()

@@ -17,6 +17,7 @@ from gateway.core.events import RequestFinished
 from gateway.core.usage import Usage
 from tests import loopback
 from tests.fixtures.gateway import Config, Running, running
+from tests.loopback.flavour import sse
 
 MODELS = {
     "llamacpp": "local",
@@ -297,3 +298,19 @@ async def test_a_hint_that_nobody_can_take_is_named_or_refused_when_strict(
     assert "service_tier" in answer.headers["x-thriftgate-dropped-params"].split(",")
     assert strict.status_code == 400
     assert "service_tier" in strict.json()["error"]["message"]
+
+
+async def test_tool_calls_that_cannot_be_told_in_this_api_are_an_upstream_error(
+    tmp_path: Path, four_providers: Config, openai_upstream: loopback.Upstream
+) -> None:
+    fragments = [(0, "a", "{"), (1, "b", "{"), (0, None, "}")]
+    calls = [{"index": at, "id": id, "function": {"name": "f", "arguments": said}} for at, id, said in fragments]
+    chunks = [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]} for call in calls]
+    body = b"".join(sse(chunk) for chunk in chunks)
+    openai_upstream.always(loopback.Respond(200, body, {"content-type": "text/event-stream"}))
+    async with client(tmp_path, four_providers) as (_, gateway):
+        asked = asking("Rain?", "gpt-6.1-terra", stream=True, tools=[WEATHER])
+        answer = await gateway.http.post("/v1/messages", json=asked, headers=OLD)
+        event = await gateway.events.next(RequestFinished)
+    assert answer.text.strip().split("\n\n")[-1].startswith("event: error")
+    assert (event.outcome, event.error_code) == ("upstream_error", "upstream_malformed")
