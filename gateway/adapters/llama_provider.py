@@ -21,7 +21,7 @@ from gateway.ports import Provider, Upstream
 
 class LlamaProvider:
     """`connect` makes the HTTP provider for a server that is ready: its `base_url`, `api_key` and `total_slots` are
-    known by then. `wait_s` bounds the waiting of one request."""
+    known by then. `wait_s` bounds the waiting of one request, unless its model has a deadline of its own."""
 
     def __init__(
         self, name: str, server: LlamaServer, connect: Callable[[LlamaServer], Provider], wait_s: float
@@ -49,12 +49,12 @@ class LlamaProvider:
     async def chat(
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
     ) -> AsyncIterator[Upstream]:
-        provider = await self._when_ready()
+        provider = await self._when_ready(model)
         async with provider.chat(chat, model, max_output_tokens, strict=strict) as upstream:
             yield upstream
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
-        return await (await self._when_ready()).embed(body, model)
+        return await (await self._when_ready(model)).embed(body, model)
 
     async def start(self) -> None:
         await self._server.start()
@@ -65,20 +65,20 @@ class LlamaProvider:
             self._connected = None
         await self._server.stop()
 
-    async def _when_ready(self) -> Provider:
+    async def _when_ready(self, model: Model) -> Provider:
         if self._server.waiting_for is not None:
-            await self._wait()
+            await self._wait(model.deadlines.first_token_s if model.deadlines else self._wait_s)
         if self._connected is None or self._connected[0] != self._server.base_url:
             await self._reconnect()
         assert self._connected is not None
         return self._connected[1]
 
-    async def _wait(self) -> None:
+    async def _wait(self, wait_s: float) -> None:
         try:
-            await self._server.wait_ready(self._wait_s)
+            await self._server.wait_ready(wait_s)
         except ChildNotReady as exc:
             waited_for = self._server.waiting_for or self._server.model
-            raise UpstreamTimeout(f"{self._name}: {waited_for}, not ready after {self._wait_s:g} s") from exc
+            raise UpstreamTimeout(f"{self._name}: {waited_for}, not ready after {wait_s:g} s") from exc
 
     async def _reconnect(self) -> None:
         """The new one is in place before the first await, so two requests at once make one connection."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gateway.adapters.llama_child import Engine, LlamaServer
 from gateway.adapters.llama_provider import LlamaProvider
 from gateway.core.chat import ChatRequest, parse_chat
 from gateway.core.chunks import Chunk
+from gateway.core.deadlines import Deadlines
 from gateway.core.errors import UpstreamTimeout
 from gateway.core.plan import Model
 from gateway.core.pricing import FREE
@@ -47,8 +49,8 @@ def hello(**body: Any) -> ChatRequest:
     return parse_chat({"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, **body})
 
 
-async def answer(provider: LlamaProvider, chat: ChatRequest) -> list[Chunk]:
-    async with provider.chat(chat, TINY, None) as upstream:
+async def answer(provider: LlamaProvider, chat: ChatRequest, model: Model = TINY) -> list[Chunk]:
+    async with provider.chat(chat, model, None) as upstream:
         return [chunk async for chunk in upstream.chunks]
 
 
@@ -73,6 +75,16 @@ async def test_a_request_that_waits_too_long_is_told_what_for(
     await provider.start()
     with pytest.raises(UpstreamTimeout, match="local: starting tiny, not ready after 0 s"):
         await answer(provider, hello())
+    await provider.stop()
+
+
+async def test_a_models_own_deadline_bounds_the_waiting_too(
+    tiny_model: Path, data_dir: DataDir, connect: Connect
+) -> None:
+    provider = LlamaProvider("local", LlamaServer(Engine(str(tiny_model), slots=1), data_dir), connect, wait_s=60)
+    await provider.start()
+    with pytest.raises(UpstreamTimeout, match="not ready after 0 s"):
+        await answer(provider, hello(), replace(TINY, deadlines=Deadlines(first_token_s=0)))
     await provider.stop()
 
 
