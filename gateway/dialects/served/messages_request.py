@@ -87,7 +87,9 @@ def _tools(body: Mapping[str, Any]) -> dict[str, Any]:
 def _tool(tool: Mapping[str, Any], place: str) -> dict[str, Any]:
     if tool.get("type") not in (None, "custom"):  # a tool that Anthropic runs, or whose schema only Claude knows
         raise refused(f"{place}.type", f"`{tool['type']}` tools are not available here; define a custom tool")
-    function = {"name": tool.get("name"), "parameters": mapping(tool.get("input_schema"), f"{place}.input_schema")}
+    if not isinstance(tool.get("name"), str):
+        raise refused(f"{place}.name", "Input should be a valid string")
+    function = {"name": tool["name"], "parameters": mapping(tool.get("input_schema"), f"{place}.input_schema")}
     function |= {field: tool[field] for field in ("description", "strict") if tool.get(field) is not None}
     mapped: dict[str, Any] = {"type": "function", "function": function}
     if tool.get("cache_control") is not None:

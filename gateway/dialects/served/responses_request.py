@@ -73,6 +73,8 @@ def _tool(tool: Mapping[str, Any], place: str) -> dict[str, Any]:
     if tool.get("type") != "function":
         words = f"`{place}` is a `{tool.get('type')}` tool; only function tools are served here."
         raise UnsupportedParameter(words, param=f"{place}.type")
+    if not isinstance(tool.get("name"), str):
+        raise InvalidRequest(f"`{place}.name` must be a string.", param=f"{place}.name")
     fields = ("name", "description", "parameters", "strict")
     return {"type": "function", "function": {field: tool[field] for field in fields if tool.get(field) is not None}}
 
@@ -104,8 +106,9 @@ def _text(body: Mapping[str, Any]) -> dict[str, Any]:
         case "json_object":
             return {**mapped, "response_format": {"type": "json_object"}}
         case "json_schema":
-            schema = {key: value for key, value in wanted.items() if key != "type" and value is not None}
-            return {**mapped, "response_format": {"type": "json_schema", "json_schema": schema}}
+            mapping(wanted.get("schema"), "text.format.schema")
+            named = {key: value for key, value in wanted.items() if key != "type" and value is not None}
+            return {**mapped, "response_format": {"type": "json_schema", "json_schema": named}}
     raise InvalidRequest("`text.format.type` must be text, json_object or json_schema.", param="text.format.type")
 
 

@@ -192,6 +192,7 @@ def test_hints_are_dropped_and_named() -> None:
         (OLD, {"tool_choice": {"type": "any"}}, "tool_choice"),
         (OLD, {"tools": [TOOL], "tool_choice": {"type": "odd"}}, "tool_choice.type"),
         (OLD, {"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools.0.type"),
+        (OLD, {"tools": [{"input_schema": {}}]}, "tools.0.name"),
         (OLD, {"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
         (OLD, {"messages": [{"role": "system", "content": "x"}]}, "messages.0"),
         (OLD, {"messages": [user()]}, "messages.0.content"),

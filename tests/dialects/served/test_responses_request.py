@@ -137,8 +137,10 @@ def test_hints_are_dropped_and_named() -> None:
         ({"instructions": ["x"]}, "instructions"),
         ({"include": "x"}, "include"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"tools": [{"type": "function", "name": 1}]}, "tools[0].name"),
         ({"tools": [FLAT], "tool_choice": {"type": "mcp"}}, "tool_choice"),
         ({"text": {"format": {"type": "grammar"}}}, "text.format.type"),
+        ({"text": {"format": {"type": "json_schema", "schema": [1]}}}, "text.format.schema"),
     ],
 )
 def test_what_cannot_be_served_is_refused_by_name(body: dict[str, Any], param: str) -> None:
