@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from gateway import __version__
+from gateway.core.plan import Model
 from gateway.settings import Loaded, load
 from gateway.yaml_source import ConfigError
 
@@ -78,10 +79,14 @@ def _check(loaded: Loaded) -> int:
         absence = catalogs.chat.absent.get(model.provider)
         rates = model.price.rates
         price = f"${rates.input_usd}/{rates.output_usd} per Mtok" if rates.input_usd or rates.output_usd else "free"
-        print(f"{model.tier:<7} {model.name:<26} {model.provider:<10} {price:<26} {absence or 'present'}")
+        print(f"{model.tier:<7} {model.name:<26} {model.provider:<10} {price:<26} {absence or _offer(model)}")
     services = loaded.settings.services
     print(f"{len(services)} services" if services else "no services: keyless access, from this machine only")
     return OK
+
+
+def _offer(model: Model) -> str:
+    return "present" if model.routed else "present, for who names it"
 
 
 def _serve(loaded: Loaded) -> int:

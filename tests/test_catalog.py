@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from dataclasses import fields
 from decimal import Decimal
 from itertools import pairwise
@@ -236,3 +238,19 @@ def test_a_group_cannot_be_named_to_reach_into_a_service(folder: Path) -> None:
 
 def test_without_services_there_is_no_key(folder: Path) -> None:
     assert build_services(loaded(folder, "  m: {provider: remote, tier: light, price: free}")) == {}
+
+
+def test_no_code_knows_a_model_by_its_name() -> None:
+    """What differs between models is a row of config/models.yaml, not an `if`."""
+    names = set(load(ROOT / "config/gateway.yaml", {}).settings.models) - {"local-model"}
+    written = {(path.name, text) for path in (ROOT / "gateway").rglob("*.py") for text in strings_in(path)}
+    assert {(file, name) for file, text in written for name in names if name in text} == set()
+
+
+def strings_in(path: Path) -> Iterator[str]:
+    """Every string of the code; prose (docstrings) is not code."""
+    tree = ast.parse(path.read_text())
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
