@@ -2,8 +2,8 @@
 
 Theory of operation. qdrant-edge 0.9.0 was measured on 2026-11-23, and three findings shape this file:
 
-- It holds Python's global lock while it works. A query over 10,000 points takes 0.6-0.9 ms and an upsert 0.1 ms, so
-  a thread of our own keeps them orderly; but a flush stalls the whole process 55-80 ms and its optimizer (the only
+- It holds Python's global lock while it works. Comparing a question with all of 50,000 points takes 20 ms, so it is
+  only asked about the few that `sign_screen` lets through (0.05 ms); an upsert takes 0.1 ms; but a flush stalls the whole process 55-80 ms and its optimizer (the only
   thing that reclaims deleted points) 0.4-1.1 s. So we never optimize, and flush at most every five minutes.
 - Its write-ahead log grows with every write and is not cut by a flush, so it is off. After a kill -9 the shard holds
   what the last flush held: a crash loses at most five minutes of questions, and a lost question is a miss.
@@ -21,15 +21,13 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from gateway.adapters.data_dir import DataDir
+from gateway.adapters.edge_generation import EdgeGeneration
 from gateway.adapters.health import Health
-from gateway.adapters.semantic_points import collection_name, match, payload, point_id
+from gateway.adapters.semantic_points import collection_name, payload, point_id
 from gateway.ports import Clock, Match, Observer, Vector
-
-if TYPE_CHECKING:
-    from qdrant_edge import EdgeShard
 
 _FLUSH_EVERY_S = 300.0
 _INDEX = "embedded index"
@@ -50,7 +48,8 @@ class EdgeIndex:
         clock: Clock,
         max_points: int = 20_000,
     ) -> None:
-        """20,000 points of 384 dimensions take 57 MiB of memory, 26 MB of disk and 2 ms a query (10 MiB when empty)."""
+        """20,000 points of 384 dimensions take 58 MiB of memory and 26 MB of disk (10 MiB when empty); a look-up among
+        100,000 takes about 1 ms (tests/bench/semantic.py)."""
         self._folder = folder / collection_name(engine, dimensions)
         self._dimensions = dimensions
         self._max_points = max_points
@@ -126,7 +125,7 @@ class EdgeIndex:
 
 
 class _Generations:
-    """The younger shard takes what is added, both are asked. Blocking; runs in the index's thread."""
+    """The younger generation takes what is added, both are asked. Blocking; runs in the index's thread."""
 
     def __init__(self, folder: Path, dimensions: int, capacity: int) -> None:
         self._folder = folder
@@ -135,84 +134,44 @@ class _Generations:
         folders = sorted(folder.glob("generation-*"))
         for stale in folders[:-2]:
             shutil.rmtree(stale)
-        opened = [shard for path in folders[-2:] if (shard := _load_or_discard(path))]
+        opened = [found for path in folders[-2:] if (found := EdgeGeneration.load(path, dimensions))]
         self._number = int(folders[-1].name.removeprefix("generation-")) if folders else 0
         self._elder = opened[0] if len(opened) == 2 else None
         self._younger = opened[-1] if opened else self._create()
-        self._written = self._younger.info().points_count
 
     def nearest(self, scope: str, vector: Vector, threshold: float, now_s: float) -> Match | None:
-        import qdrant_edge as edge
-
-        request = edge.QueryRequest(
-            limit=1,
-            query=edge.Query.Nearest(list(vector)),
-            score_threshold=threshold,
-            with_payload=True,
-            filter=edge.Filter(
-                must=[
-                    edge.FieldCondition("scope", match=edge.MatchValue(scope)),
-                    edge.FieldCondition("expires_at", range=edge.RangeFloat(gt=now_s)),
-                ]
-            ),
-        )
-        shards = [self._younger] if self._elder is None else [self._younger, self._elder]
-        found = [point for shard in shards for point in shard.query(request)]
-        best = max(found, key=lambda point: point.score, default=None)
-        return None if best is None else match(best.payload, best.score)
+        found = [each.nearest(scope, vector, threshold, now_s) for each in self._both()]
+        return max(filter(None, found), key=lambda hit: hit[0], default=(0.0, None))[1]
 
     def add(self, id: str, vector: Vector, fields: dict[str, object]) -> None:
-        """Replaces an equal id in either generation. A replacement also takes room: the engine only appends."""
-        import qdrant_edge as edge
-
-        if self._written >= self._capacity:
+        """Replaces an equal id in either generation."""
+        if self._younger.points >= self._capacity:
             self._turn_over()
         if self._elder is not None:
-            self._elder.update(edge.UpdateOperation.delete_points([id]))
-        self._younger.update(edge.UpdateOperation.upsert_points([edge.Point(id, list(vector), fields)]))
-        self._written += 1
+            self._elder.delete(id)
+        self._younger.add(id, vector, fields)
 
     def flush(self) -> None:
-        for shard in (self._elder, self._younger):
-            if shard is not None:
-                shard.flush()
+        for generation in self._both():
+            generation.flush()
 
     def close(self) -> None:
         self.flush()
-        for shard in (self._elder, self._younger):
-            if shard is not None:
-                shard.close()
+        for generation in self._both():
+            generation.close()
+
+    def _both(self) -> list[EdgeGeneration]:
+        return [self._younger] if self._elder is None else [self._younger, self._elder]
 
     def _turn_over(self) -> None:
         """The younger becomes the elder; what was the elder is forgotten."""
         self._younger.flush()
         dropped, self._elder, self._younger = self._elder, self._younger, self._create()
-        self._written = 0
         if dropped is not None:
             dropped.close()
         for stale in sorted(self._folder.glob("generation-*"))[:-2]:
             shutil.rmtree(stale)
 
-    def _create(self) -> EdgeShard:
-        import qdrant_edge as edge
-
+    def _create(self) -> EdgeGeneration:
         self._number += 1
-        path = self._folder / f"generation-{self._number:06}"
-        path.mkdir()
-        vectors = edge.EdgeVectorParams(size=self._dimensions, distance=edge.Distance.Cosine)
-        config = edge.EdgeConfig(vectors=vectors, max_search_threads=1, wal_enabled=False)
-        shard = edge.EdgeShard.create(str(path), config)
-        shard.update(edge.UpdateOperation.create_field_index("scope", edge.PayloadSchemaType.Keyword))
-        shard.update(edge.UpdateOperation.create_field_index("expires_at", edge.PayloadSchemaType.Float))
-        return shard
-
-
-def _load_or_discard(path: Path) -> EdgeShard | None:
-    """A generation that cannot be read (a crash while it was being created) is only a colder cache."""
-    import qdrant_edge as edge
-
-    try:
-        return edge.EdgeShard.load(str(path))
-    except Exception:  # the engine raises bare Exception
-        shutil.rmtree(path)
-        return None
+        return EdgeGeneration.create(self._folder / f"generation-{self._number:06}", self._dimensions)
