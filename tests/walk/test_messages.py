@@ -12,6 +12,7 @@ import anthropic
 import pytest
 from anthropic import AsyncAnthropic
 from anthropic.types import Message, TextBlock, ToolUseBlock
+from pydantic import BaseModel
 
 from gateway.core.events import RequestFinished
 from gateway.core.usage import Usage
@@ -194,6 +195,28 @@ async def test_an_answer_is_shared_with_chat_completions(
     assert message.content[0].text == "You said: Name a colour."
     assert message.usage.output_tokens == asked.json()["usage"]["completion_tokens"]
     assert len(anthropic_upstream.requests) == 1
+
+
+class Place(BaseModel):
+    city: str
+
+
+@pytest.mark.parametrize("kind", MODELS)
+async def test_an_answer_in_a_schema_is_parsed(
+    tmp_path: Path, four_providers: Config, four_upstreams: dict[str, loopback.Upstream], kind: str
+) -> None:
+    four_upstreams[kind].script(loopback.Say(loopback.Answer('{"city": "Rome"}')))
+    async with client(tmp_path, four_providers) as (sdk, _):
+        asked: Any = asking("Where?", MODELS[kind])
+        message = await sdk.messages.parse(**asked, output_format=Place)
+    assert message.parsed_output == Place(city="Rome")
+
+
+async def test_the_beta_client_is_served_as_well(tmp_path: Path, four_providers: Config) -> None:
+    async with client(tmp_path, four_providers) as (sdk, _):
+        asked: Any = asking("Hello", "gpt-6.1-terra", betas=["context-management-2025-06-27"])
+        message = await sdk.beta.messages.create(**asked, context_management={"edits": []})
+    assert message.content[0].type == "text"
 
 
 async def test_auto_and_tiers_work_here_too(tmp_path: Path, four_providers: Config) -> None:

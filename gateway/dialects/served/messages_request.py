@@ -132,7 +132,28 @@ def _format(body: Mapping[str, Any]) -> dict[str, Any]:
     if wanted.get("type") != "json_schema":
         raise refused("output_config.format.type", "expected 'json_schema'")
     schema = mapping(wanted.get("schema"), "output_config.format.schema")
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
+    named: dict[str, Any] = {"name": "answer", "schema": schema}
+    if _can_be_strict(schema):  # Anthropic holds every answer to its schema; OpenAI only a strict one
+        named["strict"] = True
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def _can_be_strict(schema: object) -> bool:
+    """OpenAI's strict mode wants every object closed and every property required."""
+    if isinstance(schema, list):
+        return all(_can_be_strict(inner) for inner in schema)
+    if not isinstance(schema, dict):
+        return True
+    return _is_closed(schema) and all(_can_be_strict(inner) for inner in schema.values())
+
+
+def _is_closed(schema: Mapping[str, Any]) -> bool:
+    if schema.get("type") != "object":
+        return True
+    properties, required = schema.get("properties"), schema.get("required")
+    names = list(properties) if isinstance(properties, dict) else []
+    listed = required if isinstance(required, list) else []
+    return schema.get("additionalProperties") is False and all(name in listed for name in names)
 
 
 def _user(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from gateway.dialects.served.responses import read_responses
 
 ODD: list[Any] = [None, True, -1, 1.5, "", "x", [], [1], [None], ["x"], [{}], {}, {"type": {}}, {"type": "x"}]
 MARK = {"type": "ephemeral"}
+SCHEMA = {"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False}
 
 MESSAGES = {
     "model": "auto",
@@ -59,7 +60,7 @@ MESSAGES = {
     "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}, "cache_control": MARK}],
     "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
     "thinking": {"type": "enabled", "budget_tokens": 1_024},
-    "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {"type": "object"}}},
+    "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}},
     "stop_sequences": ["a"],
     "metadata": {"user_id": "u"},
     "temperature": 1,
@@ -85,7 +86,7 @@ RESPONSES = {
     ],
     "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": False}],
     "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]},
-    "text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}}, "verbosity": "low"},
+    "text": {"format": {"type": "json_schema", "name": "a", "schema": SCHEMA}, "verbosity": "low"},
     "reasoning": {"effort": "low", "summary": "auto"},
     "include": ["message.output_text.logprobs"],
     "top_logprobs": 1,

@@ -173,6 +173,29 @@ def test_the_other_fields_have_their_counterparts() -> None:
     assert (chat["cache_control"], chat["stream"]) == (MARK, True)
 
 
+@pytest.mark.parametrize(
+    ("change", "strict"),
+    [({}, True), ({"additionalProperties": True}, False), ({"required": []}, False), ({"properties": {}}, True)],
+)
+def test_a_schema_is_strict_where_openai_can_hold_an_answer_to_it(change: dict[str, Any], strict: bool) -> None:
+    inner = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    schema = {**inner, "properties": {"a": {"anyOf": [{**inner, **change}, {"type": "null"}]}}}
+    chat = mapped(output_config={"format": {"type": "json_schema", "schema": schema}})
+    assert chat["response_format"]["json_schema"].get("strict", False) is strict
+
+
+def test_a_property_may_be_called_like_a_keyword() -> None:
+    names = {name: {"type": "string"} for name in ("required", "properties", "type")}
+    schema = {"type": "object", "properties": names, "required": [*names], "additionalProperties": False}
+    chat = mapped(output_config={"format": {"type": "json_schema", "schema": schema}})
+    assert chat["response_format"]["json_schema"] == {"name": "answer", "schema": schema, "strict": True}
+
+
 def test_hints_are_dropped_and_named() -> None:
     body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}], "service_tier": "auto"}
     served = read_messages({**body, "thriftgate": {}}, {"anthropic-version": NEW}, "req_1")
