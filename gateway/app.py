@@ -47,6 +47,7 @@ from gateway.dialects.openai import OpenAI
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.embeddings import Embeddings
 from gateway.flow.flight import Ground
+from gateway.flow.join import Questions
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules, Semantic
 from gateway.flow.pipeline import Pipeline
@@ -238,7 +239,8 @@ class Gateway:
         ground = Ground(self._ledger, self._counter)
         policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
         dispatch = Dispatch(self._providers, ground, policy, self._observer, self._clock)
-        pipeline = Pipeline(catalogs.chat, self._lookup, dispatch, self._observer, self._clock)
+        questions = Questions(self._tasks)
+        pipeline = Pipeline(catalogs.chat, self._lookup, questions, dispatch, self._observer, self._clock)
         pipeline.check_hits(self._build_shadow(catalogs.chat, dispatch))
         server = self._settings.server
         routes = HotRoutes(

@@ -94,7 +94,7 @@ class PrometheusMetrics:
         layer = {"hit": "exact", "semantic-hit": "semantic"}.get(event.cache)
         if layer:
             self._hits.labels(route[0], layer).inc()
-        else:
+        elif event.cache != "joined":
             self._charged(event, route)
         if event.saved_by and event.saved_usd > 0:
             self._saved.labels(route[0], event.saved_by).inc(float(event.saved_usd))

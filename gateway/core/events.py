@@ -9,7 +9,7 @@ from typing import Literal
 from gateway.core.false_hits import Verdict
 from gateway.core.usage import Usage
 
-CacheVerdict = Literal["hit", "semantic-hit", "miss", "bypass", "refresh"]
+CacheVerdict = Literal["hit", "semantic-hit", "joined", "miss", "bypass", "refresh"]
 Outcome = Literal["ok", "client_error", "refused", "upstream_error", "client_disconnect", "internal_error"]
 
 Endpoint = Literal["chat", "embeddings", "messages", "responses", "completions"]
@@ -21,7 +21,7 @@ class RequestFinished:
     """Exactly one per authenticated request, in the pipeline's `finally`. Durations in seconds, money in dollars.
 
     `model` and `provider` are catalog names, None when no model was chosen. `usage` is what was charged; for a
-    cache hit it is the original answer's and `cost_usd` is 0.
+    cache hit, and for a request that `joined` another's flight, it is the original answer's and `cost_usd` is 0.
     """
 
     request_id: str

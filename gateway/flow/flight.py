@@ -28,6 +28,7 @@ from gateway.core.plan import Model
 from gateway.core.pricing import to_nano
 from gateway.core.usage import Usage
 from gateway.flow.call import Trail
+from gateway.flow.tasks import shielded
 from gateway.ports import Hold, Ledger, Provider, TokenCounter
 
 
@@ -46,6 +47,7 @@ class Flight:
         self.model = model
         self.answer = Assembler()
         self.dropped: tuple[str, ...] = ()
+        self.estimated = False
         self._ground = ground
         self._trail = trail
         self._hold = hold
@@ -82,8 +84,9 @@ class Flight:
             yield chunk
         async for chunk in self._chunks:
             yield self._taken(chunk)
-        await self.land()
-        if self.answer.usage is None:
+        await shielded(self.land())
+        self.estimated = self.answer.usage is None
+        if self.estimated:
             yield self._taken(self.answer.usage_chunk(self._trail.answered))
 
     async def land(self) -> None:

@@ -5,7 +5,7 @@ Exact first: one hash, usually answered in process. Then by meaning (`flow/meani
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -23,20 +23,27 @@ from gateway.ports import Cache, Clock, Observer
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stored answer: the completion and the catalog name of the model that gave it."""
+    """A stored answer: the completion, the catalog name of the model that gave it, the hints it was given without, and
+    whether its usage is our own count."""
 
     completion: Completion
     model: str
+    dropped: tuple[str, ...] = ()
+    estimated: bool = False
 
     def to_bytes(self) -> bytes:
-        return orjson.dumps({"model": self.model, "completion": self.completion})
+        facts = {"model": self.model, "dropped": self.dropped, "estimated": self.estimated}
+        return orjson.dumps({**facts, "completion": self.completion})
+
+    def copy(self) -> Entry:
+        return replace(self, completion=orjson.loads(orjson.dumps(self.completion)))
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Entry | None:
         """None for what another version wrote: a miss, not an error."""
         try:
             entry: Any = orjson.loads(value)
-            return cls(entry["completion"], entry["model"])
+            return cls(entry["completion"], entry["model"], tuple(entry["dropped"]), entry["estimated"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
             return None
 
@@ -68,36 +75,42 @@ class Lookup:
         self._clock = clock
         self._tasks = tasks
 
-    async def find(self, call: Call, plan: Plan) -> Found:
-        """Never raises for a broken cache."""
-        scope = f"{call.service.cache_scope}\n{call.options.namespace}"
-        key = exact_key(call.chat, scope, plan.resolved)
+    def key(self, call: Call, plan: Plan) -> str:
+        """What an answer to exactly this is stored under."""
+        return exact_key(call.chat, _scope(call), plan.resolved)
+
+    def reads(self, call: Call) -> bool:
+        """Whether this request may have another's answer."""
+        return self._cache is not None and call.options.reads_cache
+
+    async def find(self, call: Call, plan: Plan, key: str) -> Found:
+        """Never raises for a broken cache. `key` is the call's own."""
         if call.options.cache == "off" or self._cache is None:
             return Found("bypass", key)
         if call.options.reads_cache:
             entry = await self._entry(key)
             if entry is not None:
                 return Found("hit", key, entry)
-        asked = self._meaning.ask(call, scope, plan)
+        asked = self._meaning.ask(call, _scope(call), plan)
         if isinstance(asked, str):
             return Found("miss" if call.options.reads_cache else "refresh", key, reason=asked)
         if not call.options.reads_cache:
             return Found("refresh", key, asked=asked)
         return await self._by_meaning(call, key, asked)
 
-    def keep(self, call: Call, found: Found, entry: Entry) -> None:
-        """Store a whole answer behind the client's back: in process at once, elsewhere by owned tasks."""
+    async def keep(self, call: Call, found: Found, entry: Entry) -> None:
+        """Store a whole answer: on return it is found here; elsewhere, and by its meaning, soon."""
         self._learn(call, found, entry)
         if self._cache is None or not call.options.writes_cache or not is_cacheable(entry.completion):
             return
         ttl_s = call.options.ttl_s
-        self._tasks.start(self._keep(call.service.name, found, entry, ttl_s))
-
-    async def _keep(self, service: str, found: Found, entry: Entry, ttl_s: int | None) -> None:
-        assert self._cache is not None
         await self._cache.put(found.key, entry.to_bytes(), ttl_s or self._ttl_s)
-        self._observer.tell(Stored("exact", service))
-        if found.asked and await self._meaning.add(found.asked, found.key, ttl_s):
+        self._observer.tell(Stored("exact", call.service.name))
+        if found.asked:
+            self._tasks.start(self._keep_meaning(call.service.name, found.asked, found.key, ttl_s))
+
+    async def _keep_meaning(self, service: str, asked: Asked, key: str, ttl_s: int | None) -> None:
+        if await self._meaning.add(asked, key, ttl_s):
             self._observer.tell(Stored("semantic", service))
 
     def _learn(self, call: Call, found: Found, entry: Entry) -> None:
@@ -117,6 +130,11 @@ class Lookup:
         near = await self._meaning.nearest(call, asked, self._entry)
         verdict: CacheVerdict = "miss" if near.answer is None else "semantic-hit"
         return Found(verdict, key, near.answer, near.similarity, asked, near.reason, near.waited_s)
+
+
+def _scope(call: Call) -> str:
+    """Whose answers these are. A strict request must not get one that was given without some of its parameters."""
+    return f"{call.service.cache_scope}\n{call.options.namespace}" + ("\nstrict" if call.options.strict else "")
 
 
 def is_cacheable(completion: Completion) -> bool:

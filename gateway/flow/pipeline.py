@@ -1,27 +1,31 @@
-"""A request's life, read downward: plan, look up, hold and dispatch, yield, settle, store, tell.
+"""A request's life, read downward: plan, look up, join, hold and dispatch, yield, settle, store, tell.
 
 `serve` is one async context manager. Above its yield the client has heard nothing and an error becomes a status; below
-it the last byte is out. The answer's own iteration settles and stores at its end, so both are done before the client
-has seen the end; leaving early does the same for what there was. Exactly one `RequestFinished` is told, in the finally.
+it the last byte is out. A flight settles and stores at its end, so both are done before the client has seen the end;
+when its last reader leaves early, the same is done for what there was. Exactly one `RequestFinished` is told for each
+request, in the finally; for the one that opened a flight, once the flight's bill is known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from gateway.core.chunks import Chunk, Completion, split
-from gateway.core.errors import ThriftgateError, UpstreamError
+from gateway.core.errors import ThriftgateError
 from gateway.core.plan import Catalog, Model, Plan, make_plan
 from gateway.core.service import Service
 from gateway.core.usage import Usage
 from gateway.flow.call import Call, Trail
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.flight import Flight
+from gateway.flow.join import Question, Questions
 from gateway.flow.lookup import Entry, Found, Lookup
 from gateway.flow.shadow import Shadow
+from gateway.flow.shared_flight import Reader, SharedFlight
 from gateway.ports import Clock, Observer
 
 
@@ -37,9 +41,18 @@ class Answer(Protocol):
 class Pipeline:
     """The walk. It knows no vendor and no HTTP."""
 
-    def __init__(self, catalog: Catalog, lookup: Lookup, dispatch: Dispatch, observer: Observer, clock: Clock) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        lookup: Lookup,
+        questions: Questions,
+        dispatch: Dispatch,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
         self._catalog = catalog
         self._lookup = lookup
+        self._questions = questions
         self._dispatch = dispatch
         self._observer = observer
         self._clock = clock
@@ -53,17 +66,20 @@ class Pipeline:
     async def serve(self, call: Call) -> AsyncIterator[Answer]:
         """Raises the errors of `core.errors` before the yield; after it, only while the answer is iterated."""
         trail = Trail(call)
+        reader: Reader | None = None
         try:
             plan = trail.plan = make_plan(call.chat, call.options, call.service, self._catalog)
             trail.baselines = self._baselines(call.service, plan)
-            found = await self._lookup.find(call, plan)
-            trail.cache, trail.similarity, trail.cache_reason = found.verdict, found.similarity, found.reason
-            if found.entry is not None:
-                yield self._replay(trail, found.entry)
-            else:
-                trail.mechanism = None if plan.pinned else "tier"
-                async with self._dispatch.open(trail, plan) as flight:
-                    yield _Live(trail, flight, self._lookup, found)
+            key = self._lookup.key(call, plan)
+            same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
+            with self._questions.ask(same) as question:
+                source = await self._source(trail, plan, key, question)
+                if isinstance(source, Entry):
+                    yield self._replay(trail, source)
+                else:
+                    reader = source
+                    async with self._aboard(trail, reader) as answer:
+                        yield answer
         except ThriftgateError as error:
             trail.failed(error)
             raise
@@ -74,12 +90,60 @@ class Pipeline:
             trail.outcome = "internal_error"
             raise
         finally:
-            self._observer.tell(trail.finished(self._clock.monotonic_s()))
+            self._tell(trail, reader)
+
+    async def _source(self, trail: Trail, plan: Plan, key: str, question: Question) -> Entry | Reader:
+        """A stored answer, or a place in a flight: one that is in the air, or else one of the request's own."""
+        async with question.turn:
+            reader = question.board()
+            if reader is not None:
+                trail.cache, trail.mechanism = "joined", "single-flight"
+                return reader
+            found = question.heard() or await self._lookup.find(trail.call, plan, key)
+            trail.cache, trail.similarity, trail.cache_reason = found.verdict, found.similarity, found.reason
+            if found.entry is not None:
+                question.hit(found)
+                return found.entry
+            trail.mechanism = None if plan.pinned else "tier"
+            return question.open(
+                SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail.call, found))
+            )
+
+    def _keeping(self, call: Call, found: Found) -> Callable[[Flight], Awaitable[None]]:
+        async def keep(flight: Flight) -> None:
+            await self._lookup.keep(call, found, _entry(flight))
+
+        return keep
+
+    @asynccontextmanager
+    async def _aboard(self, trail: Trail, reader: Reader) -> AsyncIterator[Answer]:
+        """From the first chunk to the last, or to where the client leaves."""
+        try:
+            await reader.flight.taken_off()
+            if trail is not reader.flight.trail:
+                self._joined(trail, reader.flight)
+            yield _Live(trail, reader)
+        finally:
+            await reader.leave()
+
+    def _joined(self, trail: Trail, flight: SharedFlight) -> None:
+        """What another request's flight says of this one: who answers, and nothing to pay."""
+        trail.model, trail.dropped = flight.trail.model, flight.trail.dropped
+        trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
+
+    def _tell(self, trail: Trail, reader: Reader | None) -> None:
+        now_s = self._clock.monotonic_s()
+        if reader is not None and trail is reader.flight.trail:
+            reader.flight.when_landed(lambda: self._observer.tell(trail.finished(now_s)))
+        else:
+            self._observer.tell(trail.finished(now_s))
 
     def _replay(self, trail: Trail, entry: Entry) -> Answer:
         """A hit costs nothing; it saved what the original answer's tokens would have cost."""
         trail.model = self._catalog.find(entry.model)
-        trail.usage = trail.answered = Usage.from_openai(entry.completion.get("usage") or {})
+        usage = Usage.from_openai(entry.completion.get("usage") or {})
+        trail.usage = trail.answered = replace(usage, source="estimated") if entry.estimated else usage
+        trail.dropped = entry.dropped
         trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
         trail.mechanism = "exact-cache" if trail.cache == "hit" else "semantic-cache"
         if trail.cache == "semantic-hit" and trail.plan is not None and self._shadow is not None:
@@ -91,7 +155,11 @@ class Pipeline:
         baseline = self._catalog.find(service.baseline_model) if service.baseline_model else None
         if plan.pinned:
             return plan.attempts
-        return (baseline,) if baseline else self._catalog.present()
+        return (baseline,) if baseline else self._catalog.routed()
+
+
+def _entry(flight: Flight) -> Entry:
+    return Entry(flight.answer.completion(), flight.model.name, flight.dropped, flight.estimated)
 
 
 class _Replay:
@@ -110,31 +178,32 @@ class _Replay:
 
 
 class _Live:
-    """An answer that is being given now; kept once it is whole."""
+    """An answer that is being given now. Who joined it pays nothing and saves what its tokens would have cost."""
 
-    def __init__(self, trail: Trail, flight: Flight, lookup: Lookup, found: Found) -> None:
+    def __init__(self, trail: Trail, reader: Reader) -> None:
         self.trail = trail
-        self._flight = flight
-        self._lookup = lookup
-        self._found = found
+        self._reader = reader
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        try:
-            async with aclosing(self._flight.chunks()) as chunks:
+        with self._telling():
+            async with aclosing(self._reader.chunks()) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        except UpstreamError as error:
+
+    async def whole(self) -> Completion:
+        with self._telling():
+            return await self._reader.whole()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except ThriftgateError as error:
             self.trail.failed(error)
             raise
         except Exception:
             self.trail.outcome = "internal_error"
             raise
-        self._lookup.keep(
-            self.trail.call, self._found, Entry(self._flight.answer.completion(), self._flight.model.name)
-        )
-
-    async def whole(self) -> Completion:
-        async with aclosing(self.chunks()) as chunks:
-            async for _ in chunks:
-                pass
-        return self._flight.answer.completion()
+        flight = self._reader.flight
+        if self.trail is not flight.trail:
+            self.trail.usage = self.trail.answered = flight.trail.answered

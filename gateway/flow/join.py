@@ -1,0 +1,103 @@
+"""The same question from many callers at once is asked once.
+
+Theory of operation. Everybody who asks the same *at the same time* holds the same `Question`, from before the look-up
+until their answer's last byte. Inside it they take turns, which are short: the first looks in the caches and, if there
+is nothing, opens a flight; each of the others finds that flight in the air and boards it. So 200 equal requests cost
+one look-up, one embedding and one upstream call, and there is no gap between "not in the cache" and "in the air" or
+between "landed" and "in the cache" through which a second call could slip: a question is forgotten when its flight has
+landed, which is after its answer was stored. Whoever comes later asks the caches.
+
+What is the same: the service, the exact key (tenant, namespace, model or tier, the whole body) and every option. Not
+the cache group: its services share answers, but a refusal for a spent budget, and the bill, are one service's own.
+
+Per process: across replicas the same is the shared cache's job. At most `max_questions` are tracked; who comes when
+there are that many flies alone, which is only dearer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from gateway.flow.lookup import Found
+from gateway.flow.shared_flight import Reader, SharedFlight
+from gateway.flow.tasks import Tasks
+
+MAX_QUESTIONS = 4_096
+
+
+class Question:
+    """What is being asked now, and by how many (`holders`). Everything is done in one's `turn`."""
+
+    __slots__ = ("_flight", "_found", "_questions", "_tasks", "holders", "turn")
+
+    def __init__(self, questions: Questions, tasks: Tasks) -> None:
+        self.turn = asyncio.Lock()
+        self.holders = 0
+        self._found: Found | None = None
+        self._questions = questions
+        self._tasks = tasks
+        self._flight: SharedFlight | None = None
+
+    def hit(self, found: Found) -> None:
+        """A stored answer: for all who ask at this moment, not for who comes later (it may expire, or be deleted)."""
+        self._found = found
+        self._questions.forget(self)
+
+    def heard(self) -> Found | None:
+        """The hit of one who asked before. Its answer is a copy: a rendering may change what it is given."""
+        found = self._found
+        return found and replace(found, entry=found.entry and found.entry.copy())
+
+    def board(self) -> Reader | None:
+        """A place in the flight, if one is in the air that can still be heard from its start."""
+        flight = self._flight
+        return flight.board() if flight is not None and flight.boards else None
+
+    def open(self, flight: SharedFlight) -> Reader:
+        """The flight's first reader; the flight is the one that others board from now on."""
+        self._flight = flight
+        flight.when_landed(self._landed)
+        flight.start(self._tasks)
+        return flight.board()
+
+    def _landed(self) -> None:
+        self._questions.forget(self)
+
+
+class Questions:
+    """All questions being asked in this process, by what makes them the same."""
+
+    def __init__(self, tasks: Tasks, *, max_questions: int = MAX_QUESTIONS) -> None:
+        self._tasks = tasks
+        self._max_questions = max_questions
+        self._asked: dict[Hashable, Question] = {}
+        self._keys: dict[Question, Hashable] = {}
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    @contextmanager
+    def ask(self, same: Hashable | None) -> Iterator[Question]:
+        """The question of everybody whose `same` is equal; None asks alone."""
+        question = self._asked.get(same) if same is not None else None
+        if question is None:
+            question = Question(self, self._tasks)
+            if same is not None and len(self._asked) < self._max_questions:
+                self._asked[same] = question
+                self._keys[question] = same
+        question.holders += 1
+        try:
+            yield question
+        finally:
+            question.holders -= 1
+            if question.holders == 0:
+                self.forget(question)
+
+    def forget(self, question: Question) -> None:
+        """From now on who asks the same asks anew."""
+        key = self._keys.pop(question, None)
+        if key is not None:
+            del self._asked[key]

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from gateway.core.errors import Unavailable, UpstreamCut, UpstreamRejected
+from gateway.core.events import RequestFinished
+from gateway.core.options import Options
+from gateway.flow import shared_flight
+from gateway.flow.shared_flight import AHEAD_CHUNKS
+from tests.flow.asking import Script, Walk, call, walk
+
+MANY = 200
+
+
+def finished(asking: Walk) -> list[RequestFinished]:
+    return [event for event in asking.told.events if isinstance(event, RequestFinished)]
+
+
+async def test_equal_questions_look_up_once_and_fly_once() -> None:
+    asking = walk(Script())
+    answers = await asyncio.gather(
+        *(asking.whole(call(str(at))) if at % 2 else asking.streamed(call(str(at))) for at in range(MANY))
+    )
+    assert set(answers) == {"Hello world"}
+    assert asking.shelf.gets == len(asking.provider.asked) == len(asking.books.settled) == 1
+    assert len(finished(asking)) == MANY
+    assert len(asking.questions) == 0
+
+
+async def test_questions_that_differ_in_anything_fly_apart() -> None:
+    asking = walk(Script())
+    calls = [
+        call("1"),
+        call("2", "Hello!"),
+        call("3", service="b"),
+        call("4", temperature=0.5),
+        call("5", options=Options(namespace="n")),
+        call("6", options=Options(cache="read-only")),
+        call("7", options=Options(ttl_s=5)),
+        call("8", options=Options(fallback=False)),
+    ]
+    await asyncio.gather(*map(asking.whole, calls))
+    assert len(asking.provider.asked) == len(calls)
+
+
+@pytest.mark.parametrize("mode", ["off", "refresh"])
+async def test_who_wants_no_stored_answer_flies_alone(mode: str) -> None:
+    asking = walk(Script())
+    options = Options(cache=mode)  # type: ignore[arg-type]  # a parametrized Literal
+    await asyncio.gather(*(asking.whole(call(str(at), options=options)) for at in range(5)))
+    assert len(asking.provider.asked) == 5
+    assert len(asking.questions) == 0
+
+
+async def test_whoever_comes_in_any_turn_of_the_loop_never_pays_again() -> None:
+    asking = walk(Script(ticks=asyncio.Semaphore(2)))
+    running = []
+    for at in range(60):  # before, during, between landing and storing, and after
+        running.append(asyncio.ensure_future(asking.whole(call(str(at)))))
+        await asyncio.sleep(0)
+    assert set(await asyncio.gather(*running)) == {"Hello world"}
+    assert len(asking.provider.asked) == 1
+    assert {event.cache for event in finished(asking)} == {"miss", "joined", "hit"}
+
+
+async def test_beyond_the_cap_requests_fly_alone_and_nothing_is_kept() -> None:
+    asking = walk(Script(), max_questions=1)
+    texts = ["one", "two", "two"]
+    await asyncio.gather(*(asking.whole(call(str(at), text)) for at, text in enumerate(texts)))
+    assert len(asking.provider.asked) == 3
+    assert len(asking.questions) == 0
+
+
+async def test_the_flight_is_closed_and_charged_when_the_last_reader_leaves_and_not_before() -> None:
+    asking = walk(Script(("a", "b"), ticks=asyncio.Semaphore(1)))
+    async with asking.pipeline.serve(call("1")):
+        async with asking.pipeline.serve(call("2")):
+            pass
+        assert asking.provider.closed == 0
+    assert asking.provider.closed == 1
+    assert [event.cache for event in finished(asking)] == ["joined", "miss"]
+    assert [service for service, _ in asking.books.settled] == ["a"]
+    assert len(asking.questions) == 0
+
+
+async def test_a_request_that_comes_after_everybody_left_flies_anew() -> None:
+    asking = walk(Script(ticks=asyncio.Semaphore(1)))
+    async with asking.pipeline.serve(call("1")):
+        pass
+    assert asking.provider.ticks is not None
+    for _ in range(2):
+        asking.provider.ticks.release()
+    assert await asking.whole(call("2")) == "Hello world"
+    assert len(asking.provider.asked) == 2
+
+
+async def test_the_first_reader_is_told_of_when_its_bill_is_known() -> None:
+    ticks = asyncio.Semaphore(1)
+    asking = walk(Script(ticks=ticks))
+    first = asyncio.ensure_future(asking.streamed(call("1")))
+    await asking.provider.arrived.wait()
+    async with asking.pipeline.serve(call("2")) as second:
+        first.cancel()
+        await asyncio.wait([first])
+        assert finished(asking) == []
+        ticks.release()
+        await second.whole()
+    told = {event.request_id: event for event in finished(asking)}
+    assert (told["1"].outcome, told["2"].outcome) == ("client_disconnect", "ok")
+    assert told["1"].usage.total_tokens == 3
+    assert told["1"].cost_usd > told["2"].cost_usd == 0
+    assert told["2"].saved_by == "single-flight"
+
+
+async def test_a_reader_may_leave_before_the_flight_takes_off() -> None:
+    ticks = asyncio.Semaphore(0)
+    asking = walk(Script(ticks=ticks))
+    readers = [asyncio.ensure_future(asking.whole(call(str(at)))) for at in range(3)]
+    await asking.provider.arrived.wait()
+    readers[0].cancel()
+    for _ in range(2):
+        ticks.release()
+    assert await asyncio.gather(*readers[1:]) == ["Hello world"] * 2
+    assert len(asking.provider.asked) == 1
+
+
+async def test_everybody_hears_what_kept_a_flight_on_the_ground() -> None:
+    asking = walk(Script((), failure=UpstreamRejected("No.", reached=True)))
+    failures = await asyncio.gather(*(asking.whole(call(str(at))) for at in range(5)), return_exceptions=True)
+    assert [type(failure) for failure in failures] == [UpstreamRejected] * 5
+    assert {event.error_code for event in finished(asking)} == {"upstream_rejected"}
+    assert len(asking.questions) == 0
+
+
+async def test_everybody_hears_the_beginning_of_an_answer_that_breaks_off() -> None:
+    ticks = asyncio.Semaphore(1)
+    asking = walk(Script(failure=UpstreamCut("cut", reached=True), ticks=ticks))
+    heard: list[str] = []
+
+    async def listen(id: str) -> None:
+        async with asking.pipeline.serve(call(id)) as answer:
+            async for chunk in answer.chunks():
+                heard.append(chunk["choices"][0]["delta"]["content"])
+                if len(heard) == 5:
+                    ticks.release()
+
+    failures = await asyncio.gather(*(listen(str(at)) for at in range(5)), return_exceptions=True)
+    assert [type(failure) for failure in failures] == [UpstreamCut] * 5
+    assert sorted(heard) == [" world"] * 5 + ["Hello"] * 5
+    assert len(asking.books.settled) == 1
+
+
+async def test_what_one_reader_does_to_a_chunk_no_other_sees() -> None:
+    asking = walk(Script())
+
+    async def spoil(id: str) -> list[str]:
+        texts = []
+        async with asking.pipeline.serve(call(id)) as answer:
+            async for chunk in answer.chunks():
+                if chunk["choices"]:
+                    texts.append(chunk["choices"][0]["delta"].pop("content", ""))
+                chunk.clear()
+        return texts
+
+    assert await asyncio.gather(*(spoil(str(at)) for at in range(3))) == [["Hello", " world", ""]] * 3
+    assert await asking.whole(call("4")) == "Hello world"
+
+
+async def test_a_flight_keeps_the_pace_of_its_fastest_reader() -> None:
+    asking = walk(Script(("x",) * 2_000))
+    async with asking.pipeline.serve(call("1")) as slow:
+        chunks = slow.chunks()
+        await anext(chunks)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert asking.provider.produced <= AHEAD_CHUNKS + 2
+        assert await asking.streamed(call("2")) == "x" * 2_000
+        assert len([chunk async for chunk in chunks]) == 2_001
+    assert len(asking.provider.asked) == 1
+
+
+async def test_a_reader_too_far_behind_is_told_so_and_newcomers_fly_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_flight, "KEEP_CHUNKS", 500)
+    asking = walk(Script(("x",) * 2_000))
+    async with AsyncExitStack() as stack:
+        slow = await stack.enter_async_context(asking.pipeline.serve(call("1")))
+        chunks = slow.chunks()
+        await anext(chunks)
+        fast = await stack.enter_async_context(asking.pipeline.serve(call("2")))
+        heard = [chunk async for chunk in fast.chunks()]
+        with pytest.raises(Unavailable, match="too slowly"):
+            await anext(chunks)
+    assert len(heard) == 2_002
+    assert len(asking.provider.asked) == 1
