@@ -37,7 +37,7 @@ def test_what_is_no_schema_or_lies_elsewhere_is_the_clients_mistake(schema: dict
 
 
 def test_a_pattern_that_would_backtrack_for_years_is_linear() -> None:
-    assert AnswerSchema({"pattern": "^(a+)+$"}).fault("a" * 5_000 + "b") is not None
+    assert AnswerSchema({"pattern": "^(a+)+$"}).fault("a" * 4_000 + "b") is not None
 
 
 def test_a_long_fault_is_cut() -> None:
