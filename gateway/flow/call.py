@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -62,8 +63,9 @@ class Trail:
     def saving(self) -> Saving:
         return saving(self.answered, self.cost_usd, self.baselines, self.mechanism, self.call.asked_at_s)
 
-    def failed(self, error: ThriftgateError) -> None:
-        self.error = error
+    def failed(self, error: BaseException) -> None:
+        """Any end but the good one: a failure of ours, the client leaving, or a bug."""
+        self.error = error if isinstance(error, ThriftgateError) else None
         self.outcome = outcome_of(error)
 
     def finished(self, now_s: float) -> RequestFinished:
@@ -75,7 +77,7 @@ class Trail:
             endpoint=self.call.endpoint,
             service=self.call.service.name,
             outcome=self.outcome,
-            status=self.error.status if self.error else _STATUS.get(self.outcome, 200),
+            status=status_of(self.error, self.outcome),
             stream=self.call.chat.stream,
             tier=tier,
             model=self.model.name if self.model else None,
@@ -97,8 +99,17 @@ _STATUS = {"client_disconnect": 499, "internal_error": 500}
 """Of outcomes without an error of ours; 499 is nginx's word for a client that left."""
 
 
-def outcome_of(error: ThriftgateError) -> Outcome:
+def status_of(error: ThriftgateError | None, outcome: Outcome) -> int:
+    """The HTTP status that the event tells."""
+    return error.status if error else _STATUS.get(outcome, 200)
+
+
+def outcome_of(error: BaseException) -> Outcome:
     """Whose doing a failure was, as the event tells it."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return "client_disconnect"
+    if not isinstance(error, ThriftgateError):
+        return "internal_error"
     if isinstance(error, UpstreamError):
         return "upstream_error"
     return "client_error" if isinstance(error, InvalidRequest) else "refused"

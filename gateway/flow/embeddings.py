@@ -17,7 +17,7 @@ from gateway.core.plan import Catalog, Model
 from gateway.core.pricing import to_nano
 from gateway.core.service import Service
 from gateway.core.usage import Usage
-from gateway.flow.call import outcome_of
+from gateway.flow.call import outcome_of, status_of
 from gateway.flow.tasks import shielded
 from gateway.ports import Clock, Embedder, Ledger, Observer, Provider
 
@@ -69,14 +69,15 @@ class Embeddings:
     async def serve(self, call: EmbeddingsCall) -> Embedded:
         """Raises the errors of `core.errors`. Tells exactly one RequestFinished."""
         model: Model | None = None
-        usage, cost_usd, failure = Usage(), Decimal(0), None
+        usage, cost_usd = Usage(), Decimal(0)
+        failure: BaseException | None = None
         try:
             model = self._model(call)
             body = await self._held(call, model)
             usage = Usage.from_openai(body["usage"])
             cost_usd = model.price.cost(usage, call.asked_at_s)
             return Embedded(body, model, cost_usd)
-        except ThriftgateError as error:
+        except BaseException as error:
             failure = error
             raise
         finally:
@@ -136,14 +137,16 @@ class Embeddings:
         model: Model | None,
         usage: Usage,
         cost_usd: Decimal,
-        failure: ThriftgateError | None,
+        failure: BaseException | None,
     ) -> RequestFinished:
+        error = failure if isinstance(failure, ThriftgateError) else None
+        outcome = outcome_of(failure) if failure else "ok"
         return RequestFinished(
             request_id=call.id,
             endpoint="embeddings",
             service=call.service.name,
-            outcome=outcome_of(failure) if failure else "ok",
-            status=failure.status if failure else 200,
+            outcome=outcome,
+            status=status_of(error, outcome),
             stream=False,
             tier=None,
             model=model.name if model else None,
@@ -156,5 +159,5 @@ class Embeddings:
             saved_by=None,
             duration_s=self._clock.monotonic_s() - call.started_s,
             first_token_s=None,
-            error_code=(failure.code or failure.type) if failure else None,
+            error_code=(error.code or error.type) if error else None,
         )

@@ -8,14 +8,12 @@ request, in the finally; for the one that opened a flight, once the flight's bil
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Protocol
 
 from gateway.core.chunks import Chunk, Completion, split
-from gateway.core.errors import ThriftgateError
 from gateway.core.plan import Catalog, Model, Plan, make_plan
 from gateway.core.service import Service
 from gateway.core.usage import Usage
@@ -80,14 +78,8 @@ class Pipeline:
                     reader = source
                     async with self._aboard(trail, reader) as answer:
                         yield answer
-        except ThriftgateError as error:
+        except BaseException as error:
             trail.failed(error)
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            trail.outcome = "client_disconnect"
-            raise
-        except Exception:
-            trail.outcome = "internal_error"
             raise
         finally:
             self._tell(trail, reader)
@@ -198,11 +190,8 @@ class _Live:
     def _telling(self) -> Iterator[None]:
         try:
             yield
-        except ThriftgateError as error:
+        except Exception as error:
             self.trail.failed(error)
-            raise
-        except Exception:
-            self.trail.outcome = "internal_error"
             raise
         flight = self._reader.flight
         if self.trail is not flight.trail:
