@@ -65,6 +65,7 @@ class Capabilities(Section):
     service_tiers: tuple[str, ...] | None = None
     prompt_cache: Literal["automatic", "breakpoints", "cache_control"] | None = None
     min_cache_tokens: int | None = Field(None, ge=1)
+    extra_fields: tuple[str, ...] = ()
 
 
 class ModelSettings(Capabilities):

@@ -31,8 +31,9 @@ class Profile:
 
     `service_tiers` are those it knows, None when unknown. `prompt_cache` says how a client may mark what is cached:
     not at all, with `prompt_cache_breakpoint` and `prompt_cache_options` (OpenAI since 5.6), or with `cache_control`
-    (Anthropic); None when unknown. Prefixes shorter than `min_cache_tokens` are silently not cached. `default_system`
-    is sent when the conversation has no system message (a small local model needs one).
+    (Anthropic); None when unknown. Prefixes shorter than `min_cache_tokens` are silently not cached. `extra_fields` are
+    taken besides what its kind of provider takes (`top_k` of a vLLM server). `default_system` is sent when the
+    conversation has no system message (a small local model needs one).
     """
 
     context_tokens: int | None = None
@@ -56,6 +57,7 @@ class Profile:
     service_tiers: tuple[str, ...] | None = None
     prompt_cache: Literal["automatic", "breakpoints", "cache_control"] | None = None
     min_cache_tokens: int | None = None
+    extra_fields: tuple[str, ...] = ()
     default_system: str | None = None
 
     def takes(self, wish: Accepts, effort: object) -> bool:

@@ -25,7 +25,6 @@ FALLBACK_MAX_TOKENS = 32_000
 is Opus 4 and 4.1, models overview, docs.claude.com). Low defaults cut long answers short (LiteLLM#15322)."""
 
 _MAPPED = {
-    "cache_control",
     "max_completion_tokens",
     "max_tokens",
     "messages",
@@ -175,9 +174,11 @@ class Options:
     def _add_own(self) -> None:
         """Anthropic's fields; and a field in no table is dropped, because it would be a 400 there."""
         for field, value in self._body.items():
-            if field in _OWN and value is not None:
+            if value is None or field in _MAPPED:
+                continue
+            if field in _OWN or field in self._profile.extra_fields:
                 self.wire[field] = value
-            elif field not in _MAPPED and field not in _OWN and value is not None:
+            else:
                 self.dropped.append(field)
 
 

@@ -109,7 +109,7 @@ def settle(body: Mapping[str, Any], speaker: Speaker, profile: Profile) -> tuple
         if field in denied:
             if value not in (None, denied[field]):
                 _refuse_or_drop(field, ROWS[field].fate, dropped)
-        elif row is None or speaker in row.spoken:
+        elif row is None or speaker in row.spoken or field in profile.extra_fields:
             kept[field] = value
         elif value not in (None, row.neutral):
             _refuse_or_drop(field, row.fate, dropped)

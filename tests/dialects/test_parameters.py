@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import orjson
 import pytest
 
 from gateway.core.errors import UnsupportedParameter
@@ -93,6 +94,14 @@ def test_sampling_and_logprobs_pass_while_the_model_does_not_reason() -> None:
     assert settle(quiet, "openai", profile) == (quiet, [])
     disabled = {"thinking": {"type": "disabled"}, "temperature": 0.5}
     assert settle(disabled, "deepseek", profile) == (disabled, [])
+
+
+@pytest.mark.parametrize("dialect", [OpenAI(), Anthropic()])
+def test_a_row_may_name_fields_that_its_server_takes_besides(dialect: Dialect) -> None:
+    facts = {"extra_fields": ("min_p", "grammar", "brand_new")}
+    request = encode(dialect, facts=facts, min_p=0.1, grammar="root ::= x", brand_new=1)
+    assert {"min_p", "grammar", "brand_new"} <= orjson.loads(request.body).keys()
+    assert request.dropped == ()
 
 
 def test_each_fate_has_its_fields() -> None:

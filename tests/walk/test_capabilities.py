@@ -238,6 +238,22 @@ async def test_strict_without_anything_to_drop_is_served(gateway: Running) -> No
     assert answered.status == 200
 
 
+async def test_a_hit_says_again_what_was_dropped_and_a_strict_request_is_no_hit_for_it(
+    tmp_path: Path, four_providers: Config
+) -> None:
+    async with running(tmp_path, four_providers) as gateway:
+        asked: dict[str, Any] = {"text": f"Hello {tmp_path.name}", "seed": 7}
+        first = await ask(gateway, "claude-opus-5-5", False, **asked)
+        again = await ask(gateway, "claude-opus-5-5", False, **asked)
+        strict = await ask(gateway, "claude-opus-5-5", False, headers={"x-thriftgate-strict": "true"}, **asked)
+        counted = [await ask(gateway, "local", False, n=2, **asked) for _ in range(2)]
+    assert [a.headers["x-thriftgate-cache"] for a in (first, again)] == ["miss", "hit"]
+    assert [a.headers["x-thriftgate-dropped-params"] for a in (first, again)] == ["seed", "seed"]
+    assert (strict.status, strict.error["param"]) == (400, "seed")
+    assert [a.headers["x-thriftgate-cache"] for a in counted] == ["miss", "hit"]
+    assert [a.headers["x-thriftgate-usage"] for a in counted] == ["estimated", "estimated"]
+
+
 @both_modes
 async def test_a_reasoning_models_sampling_is_taken_while_it_does_not_reason(
     tmp_path: Path, four_providers: Config, openai_upstream: Upstream, streamed: bool
