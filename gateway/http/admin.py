@@ -105,7 +105,9 @@ def _add_models(
 
 
 def _add_metrics(app: FastAPI, keyring: Keyring, metrics: Metrics) -> None:
-    @app.get("/metrics", summary="Prometheus exposition", responses={401: {}})
+    shape: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}, 401: {}}
+
+    @app.get("/metrics", summary="Prometheus exposition", response_class=Response, responses=shape)
     async def prometheus(request: Request) -> Response:
         if not metrics.public and not keyring.is_admin(request.headers):
             raise Unauthenticated("Send the admin key (`server.admin_key`), or set `server.public_metrics: true`.")

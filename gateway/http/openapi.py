@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.core.chat import ROLES
 from gateway.dialects.served.messages_request import VERSIONS
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
@@ -16,6 +17,19 @@ _MODEL = {
 }
 _OPTIONS = {"type": "object", "description": "Options of the gateway; never sent upstream."}
 _OBJECTS = {"type": "array", "items": {"type": "object"}}
+_PART = {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
+_CONTENT = {"anyOf": [{"type": "string"}, {"type": "array", "items": _PART}]}
+
+
+def _messages(*roles: str) -> dict[str, Any]:
+    fields = {"role": {"enum": list(roles)}, "content": _CONTENT}
+    return {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "object", "required": ["role", "content"], "properties": fields},
+    }
+
+
 _STREAM = {"type": "boolean", "default": False}
 _STREAM_OPTIONS = {"type": "object", "properties": {"include_usage": {"type": "boolean"}}}
 _LIMIT = {"type": "integer", "minimum": 1}
@@ -27,7 +41,7 @@ _CHAT_REQUEST = {
     "description": "OpenAI's chat completion request. Fields not listed here pass on to the model's provider.",
     "properties": {
         "model": _MODEL,
-        "messages": {**_OBJECTS, "minItems": 1},
+        "messages": _messages(*ROLES),
         "stream": _STREAM,
         "stream_options": _STREAM_OPTIONS,
         "max_tokens": _LIMIT,
@@ -43,7 +57,7 @@ _COUNT_REQUEST: dict[str, Any] = {
     "description": "Anthropic's Messages request. Fields that are not Anthropic's are refused.",
     "properties": {
         "model": _MODEL,
-        "messages": {**_OBJECTS, "minItems": 1},
+        "messages": _messages("user", "assistant"),
         "system": {"oneOf": [{"type": "string"}, _OBJECTS]},
         "tools": _OBJECTS,
         "tool_choice": {"type": "object"},
@@ -181,7 +195,7 @@ def with_hot_routes(document: dict[str, Any]) -> dict[str, Any]:
 def _post(summary: str, schema: dict[str, Any], *, streamed: bool = False) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
     if streamed:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {}  # OpenAPI 3.1 has no way to describe events
     failures = {
         str(status): {"description": text, "content": {"application/json": {"schema": _ERROR}}}
         for status, text in _FAILURES.items()

@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-clients=${CLIENTS:-openai-2 openai-3 anthropic langchain llama-index instructor pydantic-ai llm node}
+clients=${CLIENTS:-openai-2 openai-3 anthropic langchain llama-index instructor pydantic-ai llm schemathesis node}
 requirements=tests/clients/requirements
 chosen=()
 
