@@ -16,7 +16,7 @@ IMAGE_TOKENS = 4_096
 """More than any vendor's documented maximum for one picture in high detail (about 1,600 to 3,000, 2026-11)."""
 _PER_MESSAGE_TOKENS = 16
 _PER_REQUEST_TOKENS = 64
-_CHARS_PER_TOKEN = 4
+CHARS_PER_TOKEN = 4
 _ATTACHMENT_TOKENS = 1_600
 """A large picture, about, at Anthropic (vision guide, 2026-11); a page of a PDF is of the same order."""
 _TEMPLATE_TOKENS = 4
@@ -35,7 +35,7 @@ def prompt_bound(chat: ChatRequest, profile: Profile) -> int:
 
 def prompt_likely(chat: ChatRequest) -> int:
     """Tokens, about: a quarter of the bytes. For choosing between models, never for money."""
-    return _bytes_without_pictures(chat) // _CHARS_PER_TOKEN + _PER_MESSAGE_TOKENS
+    return _bytes_without_pictures(chat) // CHARS_PER_TOKEN + _PER_MESSAGE_TOKENS
 
 
 def countable(chat: ChatRequest) -> tuple[str, int]:

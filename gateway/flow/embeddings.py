@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ import orjson
 from gateway.core.budget import Amount
 from gateway.core.embeddings import EmbeddingsRequest, embeddings_answer
 from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, ThriftgateError, Unavailable, UpstreamError
+from gateway.core.estimate import CHARS_PER_TOKEN
 from gateway.core.events import RequestFinished
 from gateway.core.plan import Catalog, Model
 from gateway.core.pricing import to_nano
@@ -42,6 +44,15 @@ class Embedded:
     cost_usd: Decimal
 
 
+@dataclass(slots=True)
+class _Bill:
+    """What a call has cost so far, and at which model: the ledger and the event tell the same."""
+
+    model: Model | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: Decimal = Decimal(0)
+
+
 class Embeddings:
     """`catalog` holds the embedding models; the one whose provider is `embedded` is the gateway's own."""
 
@@ -68,37 +79,37 @@ class Embeddings:
 
     async def serve(self, call: EmbeddingsCall) -> Embedded:
         """Raises the errors of `core.errors`. Tells exactly one RequestFinished."""
-        model: Model | None = None
-        usage, cost_usd = Usage(), Decimal(0)
+        bill = _Bill()
         failure: BaseException | None = None
         try:
-            model = self._model(call)
-            body = await self._held(call, model)
-            usage = Usage.from_openai(body["usage"])
-            cost_usd = model.price.cost(usage, call.asked_at_s)
-            return Embedded(body, model, cost_usd)
+            model = bill.model = self._model(call)
+            body = await self._held(call, model, bill)
+            return Embedded(body, model, bill.cost_usd)
         except BaseException as error:
             failure = error
             raise
         finally:
-            self._observer.tell(self._finished(call, model, usage, cost_usd, failure))
+            self._observer.tell(self._finished(call, bill, failure))
 
-    async def _held(self, call: EmbeddingsCall, model: Model) -> dict[str, Any]:
-        """Reserve, embed, settle."""
-        bound = Usage(len(orjson.dumps(call.request.body)))
+    async def _held(self, call: EmbeddingsCall, model: Model, bill: _Bill) -> dict[str, Any]:
+        """Reserve, embed, settle. What upstream had accepted is charged by an estimate if it did not answer."""
+        size_bytes = len(orjson.dumps(call.request.body))
+        bound, likely = Usage(size_bytes), Usage(size_bytes // CHARS_PER_TOKEN, source="estimated")
         amount = Amount(bound.total_tokens, to_nano(model.price.bound(bound)))
         hold = await self._ledger.hold(call.id, call.service.name, call.service.budget, amount)
-        used = Usage()
         try:
             body = await self._embed(call.request, model)
-            used = Usage.from_openai(body["usage"])
+            bill.usage = Usage.from_openai(body["usage"]) if body.get("usage") else likely
             return body
         except UpstreamError as error:
-            used = bound if error.reached else Usage()
+            bill.usage = likely if error.reached else Usage()
+            raise
+        except asyncio.CancelledError:
+            bill.usage = likely
             raise
         finally:
-            cost_usd = model.price.cost(used, call.asked_at_s)
-            await shielded(self._ledger.settle(hold, Amount(used.total_tokens, to_nano(cost_usd))))
+            bill.cost_usd = model.price.cost(bill.usage, call.asked_at_s)
+            await shielded(self._ledger.settle(hold, Amount(bill.usage.total_tokens, to_nano(bill.cost_usd))))
 
     async def _embed(self, request: EmbeddingsRequest, model: Model) -> dict[str, Any]:
         if model.provider != self.OWN:
@@ -131,14 +142,7 @@ class Embeddings:
             raise ModelNotFound(f"Model `{asked}` needs provider `{model.provider}`: {reason}.", param="model")
         return model
 
-    def _finished(
-        self,
-        call: EmbeddingsCall,
-        model: Model | None,
-        usage: Usage,
-        cost_usd: Decimal,
-        failure: BaseException | None,
-    ) -> RequestFinished:
+    def _finished(self, call: EmbeddingsCall, bill: _Bill, failure: BaseException | None) -> RequestFinished:
         error = failure if isinstance(failure, ThriftgateError) else None
         outcome = outcome_of(failure) if failure else "ok"
         return RequestFinished(
@@ -149,12 +153,12 @@ class Embeddings:
             status=status_of(error, outcome),
             stream=False,
             tier=None,
-            model=model.name if model else None,
-            provider=model.provider if model else None,
+            model=bill.model.name if bill.model else None,
+            provider=bill.model.provider if bill.model else None,
             cache="bypass",
             attempts=1,
-            usage=usage,
-            cost_usd=cost_usd,
+            usage=bill.usage,
+            cost_usd=bill.cost_usd,
             saved_usd=Decimal(0),
             saved_by=None,
             duration_s=self._clock.monotonic_s() - call.started_s,

@@ -49,3 +49,5 @@ async def test_a_client_that_leaves_is_told_as_that(tmp_path: Path, embedding_pr
             event = await gateway.events.next(RequestFinished)
     assert event.outcome == "client_disconnect"
     assert event.status == 499
+    assert event.usage.source == "estimated"
+    assert event.cost_usd > 0, "upstream had accepted it and may bill it"
