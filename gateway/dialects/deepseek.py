@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from gateway.core.chat import Message
-from gateway.core.chunks import Mend
 from gateway.core.errors import UpstreamOverloaded
 from gateway.core.profile import Profile, nearest_effort
 from gateway.core.tool_choice import is_forced
@@ -28,6 +26,7 @@ class DeepSeek(OpenAI):
     """https://api.deepseek.com."""
 
     speaker = "deepseek"
+    emulates_schemas = True  # "This response_format type is unavailable now"
 
     def messages(self, messages: tuple[Message, ...], profile: Profile) -> list[Message]:
         cleaned = developer_as_system(clean(messages, _KEPT_IN_HISTORY))
@@ -43,10 +42,6 @@ class DeepSeek(OpenAI):
         elif effort is not None:
             body["reasoning_effort"] = effort
         return ["reasoning_effort"] if effort is None and asked is not None else []
-
-    def emulate(self, body: dict[str, Any], profile: Profile) -> list[Mend]:
-        """json_schema is "unavailable now" for every model of theirs."""
-        return super().emulate(body, replace(profile, json_schema="emulated"))
 
     def tidy(self, answer: dict[str, Any]) -> None:
         usage = answer.get("usage")

@@ -36,6 +36,8 @@ class OpenAI:
     """https://api.openai.com/v1. An imitator overrides `adapt`, `messages`, `emulate` and `tidy`."""
 
     speaker: ClassVar[Speaker] = "openai"
+    emulates_schemas: ClassVar[bool] = False
+    """Whether no model of this provider takes a JSON schema, whatever its row says."""
 
     def credentials(self, api_key: str | None) -> Mapping[str, str]:
         return {"authorization": f"Bearer {api_key}"} if api_key else {}
@@ -80,7 +82,8 @@ class OpenAI:
     def emulate(self, body: dict[str, Any], profile: Profile) -> list[Mend]:
         """Ask in another way, in place, for what the model cannot do; what is then to be done to the answer."""
         mends: list[Mend] = []
-        if profile.json_schema == "emulated" and (schema := schema_of(body.get("response_format"))) is not None:
+        schema = schema_of(body.get("response_format"))
+        if schema is not None and (self.emulates_schemas or profile.json_schema == "emulated"):
             mends.append(following(schema))
             body["response_format"] = {"type": "json_object"}
             body["messages"] = with_instruction(body["messages"], schema_instruction(schema))
