@@ -7,7 +7,7 @@ ARGS ?=
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test lint type check ready eval-semantic test-clients test-extras lock clean
+.PHONY: help install install-test run test lint type check ready bench-semantic eval-semantic test-clients test-extras lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ check: install  ## check config/ and say what it means
 
 ready: install  ## measure seconds to ready and idle memory of the gateway process
 	$(BIN)/python tests/bench/ready.py
+
+bench-semantic: install-test  ## the semantic layer with 100,000 questions: search, hits, misses, and what others feel (minutes)
+	$(BIN)/python -m tests.bench.semantic
 
 eval-semantic: install-test  ## the semantic cache on labelled pairs (needs THRIFTGATE_EVAL_DATA; skips without)
 	$(BIN)/python -m tests.eval.semantic

@@ -10,8 +10,9 @@ A look-up by meaning keeps every question waiting, and pays only when it hits. S
 P(hit) is the service's own running rate, P(false) the share of its hits that live checks found wrong: a false hit
 saves nothing, and what it seemed to save is lost once more when the caller asks again. (That a wrong answer may be
 believed has no price here; `core/false_hits` closes the layer for that.) The model is the one that would be asked
-first; its seconds and the length of its answers are running means, its prompt's length is the usual estimate. The
-CPU is busy for about as long as the question waits: embedding is nearly all of it.
+first; its seconds and the length of its answers are running means, its prompt's length is the usual estimate. The wait
+is the embedder's running pace times the tokens that are before it, the question's own among them; the CPU is busy for
+about as long.
 
 A free local model costs no dollars and still costs seconds, so its answers are worth looking up as long as they take
 longer than the look-up by the odds of a hit.
@@ -37,8 +38,9 @@ PRIOR_HIT_RATE = 0.1
 those; rounded down, because Banking77 is kinder than most traffic."""
 PRIOR_LOOKS = 20.0
 HIT_MEMORY_LOOKS = 500
-PRIOR_WAIT_S = 0.012
-"""20 tokens on one core: 9.5 ms to embed, the rest to search and to change threads (2026-11-23)."""
+FIXED_WAIT_S = 0.002
+PRIOR_TOKEN_S = 0.0004
+"""On one core 20 tokens take 9.5 ms and 200 take 69 (2026-11-23); the fixed part is the search and the threads."""
 PRIOR_ANSWER_S = 1.0
 PRIOR_OUTPUT_TOKENS = 200.0
 MEMORY = 20
@@ -114,26 +116,46 @@ class Worth:
         self._rules = rules
         self._odds: defaultdict[str, Odds] = defaultdict(Odds)
         self._habits: defaultdict[str, Habits] = defaultdict(Habits)
-        self._wait = Mean(PRIOR_WAIT_S)
+        self._token_s = Mean(PRIOR_TOKEN_S)
+        self._paced = False
+        self._late = 0
         self._unpaid: defaultdict[str, int] = defaultdict(int)
 
-    def weigh(self, service: str, chat: ChatRequest, model: Model, false_rate: float, unix_s: float) -> Weighed:
+    def wait_s(self, tokens: int) -> float:
+        """How long a question waits when so many tokens are to be embedded, its own and those before it."""
+        return FIXED_WAIT_S + tokens * self._token_s.value
+
+    def is_hopeless(self, tokens: int, deadline_s: float) -> bool:
+        """Whether it would surely come too late; nothing is sure until the embedder's pace was seen, and one in
+        `explore_every` is tried all the same: the pace may be a moment's."""
+        if not self._paced or self.wait_s(tokens) <= deadline_s:
+            return False
+        self._late += 1
+        return self._late % self._rules.explore_every != 0
+
+    def weigh(
+        self, service: str, chat: ChatRequest, model: Model, *, false_rate: float, wait_s: float, unix_s: float
+    ) -> Weighed:
         """`model` would answer first, `false_rate` is the share of hits that are wrong, `unix_s` is for its price."""
         habits = self._habits[model.name]
         expected = Usage(prompt_likely(chat), min(output_limit(chat, model.profile), round(habits.output_tokens.value)))
         saved_usd = float(model.price.cost(expected, unix_s)) + habits.answer_s.value * self._rules.value_of_second_usd
         worth_usd = self._odds[service].rate * max(0.0, 1 - 2 * false_rate) * saved_usd
-        cost_usd = self._wait.value * (self._rules.value_of_second_usd + self._rules.cpu_second_usd)
+        cost_usd = wait_s * (self._rules.value_of_second_usd + self._rules.cpu_second_usd)
         if worth_usd >= cost_usd:
             return Weighed(look=True, worth_usd=worth_usd, cost_usd=cost_usd)
         self._unpaid[service] += 1
         explored = self._unpaid[service] % self._rules.explore_every == 0
         return Weighed(explored, worth_usd, cost_usd, explored)
 
-    def looked(self, service: str, *, hit: bool, waited_s: float) -> None:
+    def looked(self, service: str, *, hit: bool) -> None:
         """A look-up has ended, also one that came too late."""
         self._odds[service].saw(hit)
-        self._wait.saw(waited_s)
+
+    def embedded(self, tokens: int, took_s: float) -> None:
+        """A question got its vector, `took_s` after so many tokens, its own and those before it, were waiting."""
+        self._token_s.saw(max(0.0, took_s - FIXED_WAIT_S) / max(1, tokens))
+        self._paced = True
 
     def answered(self, model: str, answer_s: float, output_tokens: int) -> None:
         """A model has given a whole answer, `answer_s` after it was asked."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from gateway.core.events import Degraded, Recovered
@@ -24,9 +24,8 @@ from gateway.ports import Clock, Embedder, Match, Observer, SemanticIndex, Vecto
 
 A = TypeVar("A")
 
-MAX_EMBEDDING = 64
-"""Questions that may wait for their vectors at once: at 10 ms each, more would not come in any deadline, and a burst
-must not pile up work for minutes."""
+MAX_WAITING_TOKENS = 4_096
+"""That may wait for the embedder, 1.5 s of one core: a burst must not pile up work for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,7 @@ class Asked:
 
     scope: str
     text: str
+    tokens: int
     vector: asyncio.Task[Vector] | None
     reason: str = ""
 
@@ -82,7 +82,7 @@ class Meaning:
         self._tasks = tasks
         self._semantic: Semantic | None = None
         self._embedder_down = False
-        self._embedding = 0
+        self._waiting_tokens = 0
 
     def attach(self, semantic: Semantic) -> None:
         """The parts join when the model is loaded; until then answers are found by their exact key only."""
@@ -93,21 +93,31 @@ class Meaning:
         text = question(call.chat)
         if self._semantic is None or text is None:
             return ""
-        service = call.service.name
-        if self._false_hits.is_closed(service):
+        if self._false_hits.is_closed(call.service.name):
             return "semantic off: too many false hits"
         embedder = self._semantic.embedder
-        if self._embedding >= MAX_EMBEDDING:
-            return f"semantic skipped: {self._embedding} questions wait for the embedder"
-        if not _fits(embedder, text):
+        tokens = _tokens(embedder, text)
+        if tokens > embedder.max_tokens:
             return "semantic skipped: the question is longer than the embedder's window"
-        semantic = semantic_scope(call.chat, scope, plan.resolved, embedder.engine)
-        if not call.options.reads_cache:
-            return Asked(semantic, text, None)
+        waiting = self._waiting_tokens + tokens
+        if waiting > MAX_WAITING_TOKENS:
+            return f"semantic skipped: {self._waiting_tokens} tokens wait for the embedder"
+        asked = Asked(semantic_scope(call.chat, scope, plan.resolved, embedder.engine), text, tokens, None)
+        return self._weighed(call, plan, asked, waiting) if call.options.reads_cache else asked
+
+    def _weighed(self, call: Call, plan: Plan, asked: Asked, waiting: int) -> Asked:
+        """With its vector on the way if the look-up may come in time and pays; `waiting` tokens are to be embedded."""
+        wait_s = self.worth.wait_s(waiting)
+        if self.worth.is_hopeless(waiting, self._rules.deadline_s):
+            late = f"{wait_s * 1000:.0f} ms are more than {self._rules.deadline_s * 1000:g} ms"
+            return replace(asked, reason=f"semantic skipped: about {late}")
+        service = call.service.name
         false_rate = self._false_hits.likely(service)
-        weighed = self.worth.weigh(service, call.chat, plan.attempts[0], false_rate, call.asked_at_s)
-        vector = self._tasks.start(self._embed(text)) if weighed.look else None
-        return Asked(semantic, text, vector, weighed.reason)
+        weighed = self.worth.weigh(
+            service, call.chat, plan.attempts[0], false_rate=false_rate, wait_s=wait_s, unix_s=call.asked_at_s
+        )
+        vector = self._embedding(asked.text, asked.tokens) if weighed.look else None
+        return replace(asked, vector=vector, reason=weighed.reason)
 
     async def nearest(self, call: Call, asked: Asked, fetch: Callable[[str], Coroutine[Any, Any, A | None]]) -> Near[A]:
         """`fetch` gets the answer under a key, within the deadline like all the rest; it must not raise."""
@@ -121,24 +131,29 @@ class Meaning:
         except TimeoutError:
             reason = f"semantic gave up after {self._rules.deadline_s * 1000:g} ms"
         waited_s = self._clock.monotonic_s() - started_s
-        self.worth.looked(call.service.name, hit=answer is not None, waited_s=waited_s)
+        self.worth.looked(call.service.name, hit=answer is not None)
         similarity = match.similarity if match and answer is not None else None
         return Near(answer, similarity, reason or asked.reason, waited_s)
 
-    async def add(self, asked: Asked, key: str, ttl_s: int | None) -> bool:
+    async def add(self, asked: Asked, key: str, ttl_s: int | None, owner: str) -> bool:
         """Store a question whose answer is under `key`. Whether it was stored."""
         if self._semantic is None:
             return False
-        vector = await self._vector(asked.vector or self._tasks.start(self._embed(asked.text)))
+        vector = await self._vector(asked.vector or self._embedding(asked.text, asked.tokens))
         return vector is not None and await self._semantic.index.add(
-            asked.scope, vector, key, asked.text, ttl_s or self._rules.ttl_s
+            asked.scope, vector, key, asked.text, ttl_s or self._rules.ttl_s, owner
         )
+
+    async def forget(self, owner: str | None, key: str | None) -> bool:
+        """Delete questions, as `ports.SemanticIndex.forget`."""
+        return self._semantic is None or await self._semantic.index.forget(owner, key)
 
     async def likeness(self, one: str, two: str) -> float | None:
         """The cosine of two texts, each as far as the embedder's window goes; None when it cannot be told."""
         if self._semantic is None:
             return None
-        vectors = [await self._vector(self._tasks.start(self._embed(text))) for text in (one, two)]
+        embedder = self._semantic.embedder
+        vectors = [await self._vector(self._embedding(text, _tokens(embedder, text))) for text in (one, two)]
         if vectors[0] is None or vectors[1] is None:
             return None
         return sum(x * y for x, y in zip(vectors[0], vectors[1], strict=True))
@@ -171,16 +186,29 @@ class Meaning:
             self._observer.tell(Recovered("embedder"))
         return vector
 
-    async def _embed(self, text: str) -> Vector:
+    def _embedding(self, text: str, tokens: int) -> asyncio.Task[Vector]:
+        return self._tasks.start(self._embed(text, min(tokens, self._window())))
+
+    async def _embed(self, text: str, tokens: int) -> Vector:
+        """Counted while it waits, and timed: that is the embedder's pace."""
         assert self._semantic is not None
-        self._embedding += 1
+        self._waiting_tokens += tokens
+        waiting, started_s = self._waiting_tokens, self._clock.monotonic_s()
         try:
-            return (await self._semantic.embedder.embed([text]))[0]
+            vector = (await self._semantic.embedder.embed([text]))[0]
         finally:
-            self._embedding -= 1
+            self._waiting_tokens -= tokens
+        self.worth.embedded(waiting, self._clock.monotonic_s() - started_s)
+        return vector
+
+    def _window(self) -> int:
+        assert self._semantic is not None
+        return self._semantic.embedder.max_tokens
 
 
-def _fits(embedder: Embedder, text: str) -> bool:
+def _tokens(embedder: Embedder, text: str) -> int:
     """A text the embedder would cut is never compared by meaning: what differs may lie behind the cut. Eight
     characters a token is rarer than any real text, so longer ones are not even counted."""
-    return len(text) <= embedder.max_tokens * 8 and embedder.count_tokens(text) <= embedder.max_tokens
+    if len(text) > embedder.max_tokens * 8:
+        return embedder.max_tokens + 1
+    return embedder.count_tokens(text)

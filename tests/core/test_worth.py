@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.chat import ChatRequest
 from gateway.core.plan import Model
 from gateway.core.pricing import Price, Rates
 from gateway.core.tiers import Tier
@@ -17,13 +19,15 @@ PAID = Model("dear", "cloud", "dear", Tier.HEAVY, Price(Rates(Decimal(5), Decima
 NOW_S = 1_800_000_000.0
 
 
-def weigh(worth: Worth, model: Model = FREE, service: str = "shop", false_rate: float = 0.0) -> Weighed:
-    return worth.weigh(service, CHAT, model, false_rate, NOW_S)
+def weigh(
+    worth: Worth, model: Model = FREE, service: str = "shop", false_rate: float = 0.0, chat: ChatRequest = CHAT
+) -> Weighed:
+    return worth.weigh(service, chat, model, false_rate=false_rate, wait_s=0.012, unix_s=NOW_S)
 
 
 def missed(worth: Worth, looks: int, service: str = "shop") -> None:
     for _ in range(looks):
-        worth.looked(service, hit=False, waited_s=0.012)
+        worth.looked(service, hit=False)
 
 
 def test_at_first_a_free_local_model_and_a_dear_one_are_both_worth_looking() -> None:
@@ -54,7 +58,7 @@ def test_hits_bring_them_back() -> None:
     missed(worth, 2_000)
     assert not weigh(worth).look
     for _ in range(20):
-        worth.looked("shop", hit=True, waited_s=0.012)
+        worth.looked("shop", hit=True)
     assert weigh(worth).look
 
 
@@ -69,11 +73,35 @@ def test_hits_that_are_half_wrong_are_worth_nothing() -> None:
     assert weigh(Worth(WorthRules()), PAID, false_rate=0.5).worth_usd == 0.0
 
 
-def test_slow_look_ups_cost_more() -> None:
+def test_the_wait_grows_with_the_tokens_and_with_a_slower_embedder() -> None:
     worth = Worth(WorthRules())
-    before = weigh(worth).cost_usd
-    worth.looked("shop", hit=False, waited_s=0.03)
-    assert weigh(worth).cost_usd > before
+    assert worth.wait_s(20) == pytest.approx(0.010)
+    assert worth.wait_s(200) == pytest.approx(0.082)
+    for _ in range(200):
+        worth.embedded(tokens=20, took_s=0.042)
+    assert worth.wait_s(20) == pytest.approx(0.042, rel=0.01)
+
+
+def test_nothing_is_hopeless_until_the_embedders_pace_was_seen() -> None:
+    worth = Worth(WorthRules())
+    assert not worth.is_hopeless(256, 0.03)
+    worth.embedded(tokens=20, took_s=0.010)
+    assert worth.is_hopeless(256, 0.03)
+    assert not worth.is_hopeless(20, 0.03)
+
+
+def test_one_of_the_hopeless_is_tried_all_the_same_because_the_pace_may_be_a_moments() -> None:
+    worth = Worth(WorthRules(explore_every=3))
+    worth.embedded(tokens=20, took_s=10.0)
+    assert [worth.is_hopeless(20, 0.03) for _ in range(6)] == [True, True, False] * 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 4_096), st.floats(0, 10)), max_size=30), st.integers(0, 4_096))
+def test_more_tokens_never_wait_less(seen: list[tuple[int, float]], tokens: int) -> None:
+    worth = Worth(WorthRules())
+    for embedded, took_s in seen:
+        worth.embedded(embedded, took_s)
+    assert 0 < worth.wait_s(tokens) <= worth.wait_s(tokens + 1)
 
 
 def test_every_nth_look_up_that_does_not_pay_is_made_to_learn_the_odds() -> None:
@@ -91,22 +119,22 @@ def test_where_neither_seconds_nor_cores_cost_anything_every_look_up_pays() -> N
 def test_an_answer_cannot_be_expected_longer_than_the_client_allows() -> None:
     short = asked("Hello", max_tokens=1)
     worth = Worth(WorthRules())
-    assert worth.weigh("shop", short, PAID, 0.0, NOW_S).worth_usd < weigh(worth, PAID).worth_usd
+    assert weigh(worth, PAID, chat=short).worth_usd < weigh(worth, PAID).worth_usd
 
 
 @given(st.lists(st.booleans(), max_size=60), st.floats(0, 0.5), st.floats(0, 0.5))
 def test_more_false_hits_never_make_a_look_up_worth_more(looks: list[bool], one: float, two: float) -> None:
     worth = Worth(WorthRules())
     for hit in looks:
-        worth.looked("shop", hit=hit, waited_s=0.01)
+        worth.looked("shop", hit=hit)
     few, many = sorted((one, two))
     assert weigh(worth, PAID, false_rate=many).worth_usd <= weigh(worth, PAID, false_rate=few).worth_usd
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), max_size=60))
-def test_the_same_history_gives_the_same_decision(history: list[tuple[bool, float]]) -> None:
+@given(st.lists(st.booleans(), max_size=60))
+def test_the_same_history_gives_the_same_decision(history: list[bool]) -> None:
     one, two = Worth(WorthRules()), Worth(WorthRules())
     for worth in (one, two):
-        for hit, waited_s in history:
-            worth.looked("shop", hit=hit, waited_s=waited_s)
+        for hit in history:
+            worth.looked("shop", hit=hit)
     assert [weigh(one) for _ in range(5)] == [weigh(two) for _ in range(5)]
