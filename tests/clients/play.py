@@ -23,6 +23,7 @@ PROGRAMS = {
     "instructor": ("instructor_models.py",),
     "pydantic-ai": ("pydantic_ai_agent.py",),
     "llm": ("llm_command.py",),
+    "openai-suite": ("openai_own_suite.py",),
     "schemathesis": ("openapi_document.py",),
     "node": ("openai.mjs", "vercel.mjs", "anthropic.mjs"),
 }

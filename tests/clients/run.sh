@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-clients=${CLIENTS:-openai-2 openai-3 anthropic langchain llama-index instructor pydantic-ai llm schemathesis node}
+clients=${CLIENTS:-openai-2 openai-3 anthropic langchain llama-index instructor pydantic-ai llm openai-suite schemathesis node}
 requirements=tests/clients/requirements
 chosen=()
 
@@ -21,6 +21,10 @@ install_python() {
     .venv/bin/python -m venv --without-pip "$venv"
     .venv/bin/python -m pip --python "$venv/bin/python" install --quiet --disable-pip-version-check \
         --no-compile --no-deps --require-hashes --requirement "$lock"
+    if [ "$1" = openai-suite ]; then  # their tests are in the source distribution only
+        .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary openai \
+            --require-hashes --requirement "$requirements/openai-source.txt" --dest "$venv"
+    fi
     cp "$lock" "$venv/installed.txt"
 }
 

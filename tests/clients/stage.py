@@ -18,6 +18,7 @@ from tests.fixtures.gateway import Config, running
 from tests.loopback.flavour import last_user_text
 
 KEY = "sk-client-0123456789"
+SUITE_KEY, SUITE_MODEL = "My API Key", "gpt-6-astra"  # what openai-python's own tests ask with, and for
 MODELS = ("gpt-6.1-terra", "deepseek-flash", "claude-opus-5-5", "local")
 _CALL = re.compile(r"call: (\w+) (\{.*?\})")
 _SAY = re.compile(r"say: (.*)", re.DOTALL)
@@ -91,7 +92,7 @@ def _config(upstreams: Mapping[str, loopback.Upstream]) -> Config:
     stated = {"source": "the imitations in tests/loopback", "checked": "2026-11-23"}
     gpt = {"tier": "medium", "limit_field": "max_completion_tokens", "sampling": False, **stated}
     return {
-        "services": [{"name": "clients", "key": KEY}],
+        "services": [{"name": "clients", "key": KEY}, {"name": "suite", "key": SUITE_KEY}],
         "upstream": {"attempts_per_model": 1},
         "providers": {
             name: {"kind": kinds[name], "base_url": upstream.base_url, "api_key": upstream.api_key or None}
@@ -99,6 +100,7 @@ def _config(upstreams: Mapping[str, loopback.Upstream]) -> Config:
         },
         "models": {
             "gpt-6.1-terra": {**gpt, "provider": "openai", "vision": True, "reasoning": "effort"},
+            SUITE_MODEL: {**gpt, "provider": "openai", "price": "free"},
             "gpt-limited": {**gpt, "provider": "limited", "price": "free"},
             "gpt-broken": {**gpt, "provider": "broken", "price": "free"},
             "deepseek-flash": {
