@@ -55,6 +55,7 @@ from gateway.flow.shadow import Shadow, ShadowRules
 from gateway.flow.tasks import Tasks
 from gateway.http.admin import Metrics, Readiness, admin_app
 from gateway.http.auth import Keyring
+from gateway.http.cache_routes import add_cache_routes
 from gateway.http.front import Front
 from gateway.http.routes import HotRoutes
 from gateway.ports import Observer, Provider
@@ -113,7 +114,7 @@ class Gateway:
         self._say = say
         self._clock = SystemClock()
         self._catalogs = catalogs = build_catalogs(loaded, genai_price_book.price_of)
-        services = build_services(loaded)
+        self._services = services = build_services(loaded)
         self._metrics = _metrics(catalogs, [service.name for service in services.values()] or [ANONYMOUS.name])
         self._observer = Observers(self._metrics, OperatorLog(), *listeners)
         self._data_dir = DataDir(settings.data_dir)
@@ -251,6 +252,8 @@ class Gateway:
         readiness = Readiness(self.waiting_for, self.absent)
         started_at = int(self._clock.unix_s())
         behind = admin_app(catalogs.chat, catalogs.embeddings.present(), keyring, metrics, readiness, started_at)
+        known = {service.name: service for service in (*self._services.values(), ANONYMOUS)}
+        add_cache_routes(behind, keyring, known, self._lookup.forget)
         return Front(routes.by_path(), behind, self)
 
     def absent(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from gateway.core.deadlines import Deadlines
 from gateway.core.plan import Catalog, Model
 from gateway.core.pricing import FREE, Price, Rates, to_nano
 from gateway.core.profile import Profile
-from gateway.core.service import Service
+from gateway.core.service import CacheTerms, Service
 from gateway.core.tiers import Tier
 from gateway.model_settings import ModelSettings, RatesUsd
 from gateway.settings import BudgetSettings, Loaded, Provider, ServiceSettings, Timeouts
@@ -131,6 +131,7 @@ def _service(service: ServiceSettings) -> Service:
         models=None if service.models is None else frozenset(service.models),
         budget=_budget(service.budget),
         baseline_model=service.baseline_model,
+        cache=CacheTerms(**service.cache.model_dump()),
         cache_scope=f"group:{service.cache_group}" if service.cache_group else f"service:{service.name}",
     )
 

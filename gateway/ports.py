@@ -78,10 +78,13 @@ class Provider(Protocol):
 
 
 class Cache(Protocol):
-    """Whole answers by key: opaque bytes with a time to live."""
+    """Whole answers by key: opaque bytes with a time to live. `owner` is whose they are, for `forget`."""
 
     async def get(self, key: str) -> bytes | None: ...
-    async def put(self, key: str, value: bytes, ttl_s: int) -> None: ...
+    async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None: ...
+    async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
+        """Delete what is the owner's (None: anybody's) and under the key (None: any). How many there were; None when
+        the shared part could not be reached, and only what is in this process is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,11 @@ class SemanticIndex(Protocol):
     """Questions by meaning. `scope` is a hash of everything but the question, and a hard filter."""
 
     async def nearest(self, scope: str, vector: Vector, threshold: float) -> Match | None: ...
-    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> bool:
+    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int, owner: str = "") -> bool:
         """Whether it was stored."""
+
+    async def forget(self, owner: str | None = None, key: str | None = None) -> bool:
+        """Delete as `Cache.forget` does. False when the index could not be reached."""
 
 
 class Embedder(Protocol):

@@ -90,6 +90,13 @@ class BudgetSettings(Section):
     window: WindowKind = "month"
 
 
+class ServiceCache(Section):
+    enabled: bool = True
+    semantic: bool = True
+    tools: bool = False
+    ttl_s: int | None = Field(None, ge=1, le=31_536_000)
+
+
 class ServiceSettings(Section):
     name: Name
     key: str | None = Field(None, min_length=1)
@@ -98,6 +105,7 @@ class ServiceSettings(Section):
     models: list[str] | None = None
     baseline_model: str | None = None
     cache_group: Name | None = None
+    cache: ServiceCache = ServiceCache()
 
     @property
     def digest(self) -> str:

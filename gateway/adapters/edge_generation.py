@@ -87,6 +87,15 @@ class EdgeGeneration:
 
         self._shard.update(edge.UpdateOperation.delete_points([id]))
 
+    def forget(self, owner: str | None, key: str | None) -> None:
+        """The screen keeps their signs, which the engine then finds nothing under."""
+        import qdrant_edge as edge
+
+        wanted = {name: value for name, value in (("owner", owner), ("key", key)) if value is not None}
+        matching = [edge.FieldCondition(name, match=edge.MatchValue(value)) for name, value in wanted.items()]
+        any_at_all = edge.FieldCondition("expires_at", range=edge.RangeFloat(gt=0.0))
+        self._shard.update(edge.UpdateOperation.delete_points_by_filter(edge.Filter(must=[any_at_all, *matching])))
+
     def flush(self) -> None:
         self._shard.flush()
 

@@ -3,8 +3,9 @@
 Theory of operation. qdrant-edge 0.9.0 was measured on 2026-11-23, and three findings shape this file:
 
 - It holds Python's global lock while it works. Comparing a question with all of 50,000 points takes 20 ms, so it is
-  only asked about the few that `sign_screen` lets through (0.05 ms); an upsert takes 0.1 ms; but a flush stalls the whole process 55-80 ms and its optimizer (the only
-  thing that reclaims deleted points) 0.4-1.1 s. So we never optimize, and flush at most every five minutes.
+  only asked about the few that `sign_screen` lets through (0.05 ms); an upsert takes 0.1 ms. But a flush stalls the
+  whole process 55-80 ms and its optimizer (the only thing that reclaims deleted points) 0.4-1.1 s. So we never
+  optimize, and flush at most every five minutes.
 - Its write-ahead log grows with every write and is not cut by a flush, so it is off. After a kill -9 the shard holds
   what the last flush held: a crash loses at most five minutes of questions, and a lost question is a miss.
 - The log was also what refused a second opener, so the folder has an owner's lock of its own.
@@ -97,11 +98,11 @@ class EdgeIndex:
         self._health.mended(_INDEX)
         return found
 
-    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> bool:
+    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int, owner: str = "") -> bool:
         generations = self._generations
         if generations is None:
             return False
-        fields = payload(scope, key, text, self._clock.unix_s() + ttl_s)
+        fields = payload(scope, key, text, self._clock.unix_s() + ttl_s, owner)
         try:
             await self._in_thread(lambda: generations.add(point_id(scope, key), vector, fields))
             await self._flush_now_and_then(generations)
@@ -109,6 +110,18 @@ class EdgeIndex:
             self._health.broken(_INDEX, f"storing: {broken}")
             return False
         self._health.mended(_INDEX)
+        return True
+
+    async def forget(self, owner: str | None = None, key: str | None = None) -> bool:
+        """Flushed at once, so that a crash brings nothing back. The engine frees the room with the generation."""
+        generations = self._generations
+        if generations is None:
+            return False
+        try:
+            await self._in_thread(lambda: generations.forget(owner, key))
+        except Exception as broken:  # the engine raises bare Exception
+            self._health.broken(_INDEX, f"forgetting: {broken}")
+            return False
         return True
 
     async def _flush_now_and_then(self, generations: _Generations) -> None:
@@ -150,6 +163,11 @@ class _Generations:
         if self._elder is not None:
             self._elder.delete(id)
         self._younger.add(id, vector, fields)
+
+    def forget(self, owner: str | None, key: str | None) -> None:
+        for generation in self._both():
+            generation.forget(owner, key)
+        self.flush()
 
     def flush(self) -> None:
         for generation in self._both():

@@ -14,6 +14,7 @@ _ENTRY_BYTES = 256
 @dataclass(frozen=True, slots=True)
 class _Entry:
     value: bytes
+    owner: str
     expires_s: float
     size_bytes: int
 
@@ -46,16 +47,24 @@ class MemoryCache:
         self._entries.move_to_end(key)
         return entry.value
 
-    def put(self, key: str, value: bytes, ttl_s: float) -> None:
+    def put(self, key: str, value: bytes, ttl_s: float, owner: str = "") -> None:
         """Replace. A value that could never fit, or whose time is over, only removes the old one."""
         self._drop(key)
         size_bytes = len(key) + len(value) + _ENTRY_BYTES
         if size_bytes > self._max_bytes or ttl_s <= 0:
             return
-        self._entries[key] = _Entry(value, self._clock.monotonic_s() + ttl_s, size_bytes)
+        self._entries[key] = _Entry(value, owner, self._clock.monotonic_s() + ttl_s, size_bytes)
         self._size_bytes += size_bytes
         while self._size_bytes > self._max_bytes or len(self._entries) > self._max_entries:
             self._drop(next(iter(self._entries)))
+
+    def forget(self, owner: str | None = None, key: str | None = None) -> int:
+        """As `ports.Cache.forget`. Reads all entries if no key is given: about a millisecond."""
+        asked = list(self._entries) if key is None else [key] if key in self._entries else []
+        found = [one for one in asked if owner is None or self._entries[one].owner == owner]
+        for one in found:
+            self._drop(one)
+        return len(found)
 
     def _drop(self, key: str) -> None:
         entry = self._entries.pop(key, None)

@@ -88,12 +88,12 @@ class QdrantIndex:
         self._worked()
         return best
 
-    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int) -> bool:
+    async def add(self, scope: str, vector: Vector, key: str, text: str, ttl_s: int, owner: str = "") -> bool:
         from qdrant_client.models import PointStruct
 
         if not self._breaker.allows(self._clock.monotonic_s()):
             return False
-        fields = payload(scope, key, text, self._clock.unix_s() + ttl_s)
+        fields = payload(scope, key, text, self._clock.unix_s() + ttl_s, owner)
         point = PointStruct(id=point_id(scope, key), vector=list(vector), payload=fields)
         try:
             async with asyncio.timeout(self._write_timeout_s):
@@ -102,6 +102,21 @@ class QdrantIndex:
                 await self._prune_now_and_then()
         except Exception as broken:  # the client raises httpx, pydantic and its own errors
             self._failed("storing", broken)
+            return False
+        self._worked()
+        return True
+
+    async def forget(self, owner: str | None = None, key: str | None = None) -> bool:
+        from qdrant_client.models import FieldCondition, Filter, FilterSelector, MatchValue
+
+        wanted = {name: value for name, value in (("owner", owner), ("key", key)) if value is not None}
+        these = [FieldCondition(key=name, match=MatchValue(value=value)) for name, value in wanted.items()]
+        try:
+            async with asyncio.timeout(self._write_timeout_s):
+                await self._create_if_missing()
+                await self._client.delete(self.collection, FilterSelector(filter=Filter(must=list(these))), wait=True)
+        except Exception as broken:  # the client raises httpx, pydantic and its own errors
+            self._failed("forgetting", broken)
             return False
         self._worked()
         return True
@@ -143,6 +158,8 @@ class QdrantIndex:
         by_scope = KeywordIndexParams(type=KeywordIndexType.KEYWORD, is_tenant=True)
         await self._client.create_payload_index(self.collection, "scope", by_scope)
         await self._client.create_payload_index(self.collection, "expires_at", PayloadSchemaType.FLOAT)
+        for name in ("owner", "key"):
+            await self._client.create_payload_index(self.collection, name, PayloadSchemaType.KEYWORD)
 
     async def _prune_now_and_then(self) -> None:
         from qdrant_client.models import FieldCondition, Filter, FilterSelector, Range

@@ -1,25 +1,36 @@
 """The exact cache: memory in front, Redis behind it and shared by all gateways. A broken Redis is a miss.
 
-A value in Redis is eight bytes of expiry (unix milliseconds, big-endian) and the answer, so that a gateway that
-takes it into its memory keeps it no longer than the one that stored it meant to.
+A value in Redis is its expiry (unix milliseconds) and its owner before the answer, so that a gateway that takes it into
+its memory keeps it no longer than the one that stored it meant to, and knows whose it is.
+
+Theory of forgetting. Each write also lists the answer in a sorted set of its owner, so that `forget` deletes exactly
+an owner's answers without a SCAN over a keyspace that is mostly others'. A generation number in the keys would be
+cheaper to raise, but every read would have to know it, and the answers would stay in Redis until they expire: who
+deletes wants them gone. Listing costs nothing on the way to an answer, because writes happen behind, and it is part of
+the write. What has expired is taken off the list at the next write.
+
+Other gateways keep what they already have in memory until it expires: at most the entry's own time to live.
 """
 
 from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.memory_cache import MemoryCache
 from gateway.adapters.redis_client import TIMEOUT_S, RedisClient, RedisTrouble
-from gateway.adapters.redis_keys import cached_answer
+from gateway.adapters.redis_keys import ANSWER_OWNERS, LONGEST_TTL_S, answers_of, cached_answer
 from gateway.adapters.redis_link import RedisLink
 from gateway.core.breaker import Breaker
 from gateway.ports import Clock, Observer
 
 MAX_VALUE_BYTES = 2**20
-_EXPIRY = struct.Struct(">q")
+_HEAD = struct.Struct(">qH")
+"""The expiry, and the bytes of the owner's name that follow."""
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,7 @@ class _Write:
     key: str
     value: bytes
     ttl_s: int
+    owner: str
 
 
 class RedisCache:
@@ -83,28 +95,69 @@ class RedisCache:
         value = self._memory.get(key)
         return value if value is not None else await self._get_from_redis(key)
 
-    async def put(self, key: str, value: bytes, ttl_s: int) -> None:
+    async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None:
         """Readable here at once, by other gateways soon. Values over MAX_VALUE_BYTES are not stored."""
         if len(value) > MAX_VALUE_BYTES or ttl_s <= 0:
             return
-        self._memory.put(key, value, ttl_s)
+        self._memory.put(key, value, ttl_s, owner)
         if self._waiting_bytes + len(value) > self._max_waiting_bytes:
             self._dropped += 1
             self._link.health.broken("queue full", f"over {self._max_waiting_bytes} bytes wait to be written")
             return
-        self._waiting.append(_Write(key, value, ttl_s))
+        self._waiting.append(_Write(key, value, ttl_s, owner))
         self._waiting_bytes += len(value)
         self._behind.wake()
+
+    async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
+        """What waits to be written is written first, and then found in Redis."""
+        here = self._memory.forget(owner, key)
+        await self.flush()
+        try:
+            if key is not None:
+                there = await self._forget_one(owner, key)
+            else:
+                owners = await self._owners() if owner is None else [owner]
+                there = sum([await self._forget_all(one) for one in owners])
+        except RedisTrouble:
+            return None
+        self._memory.forget(owner, key)  # what a look-up may have taken from Redis meanwhile
+        return max(here, there)
+
+    async def _forget_one(self, owner: str | None, key: str) -> int:
+        """The list proves whose it is. A name that stays on a list after its answer is gone expires there."""
+        if owner is not None:
+            listed = await self._link.call("write", lambda: self._client.zscore(answers_of(owner), key))
+            if listed is None:
+                return 0
+        return await self._unlink([key])
+
+    async def _forget_all(self, owner: str) -> int:
+        count = 0
+        while digests := await self._link.call("read", lambda: self._client.zrange(answers_of(owner), 0, _AT_ONCE - 1)):
+            count += await self._unlink([_text(digest) for digest in digests])
+            await self._link.call("write", lambda: self._client.zrem(answers_of(owner), *digests))
+        return count
+
+    async def _owners(self) -> list[str]:
+        found = await self._link.call("read", lambda: self._client.zrange(ANSWER_OWNERS, 0, -1))
+        return [_text(owner) for owner in found]
+
+    async def _unlink(self, digests: Sequence[str]) -> int:
+        pipeline = self._client.pipeline(transaction=False)
+        for digest in digests:
+            pipeline.unlink(cached_answer(digest))
+        return sum(await self._link.call("write", pipeline.execute))
 
     async def _get_from_redis(self, key: str) -> bytes | None:
         try:
             stored = await self._link.call("read", lambda: self._client.get(cached_answer(key)))
         except RedisTrouble:
             return None
-        if not isinstance(stored, bytes) or len(stored) < _EXPIRY.size:
+        if not isinstance(stored, bytes) or len(stored) < _HEAD.size:
             return None
-        value = stored[_EXPIRY.size :]
-        self._memory.put(key, value, _EXPIRY.unpack_from(stored)[0] / 1000 - self._clock.unix_s())
+        expiry_ms, owner_bytes = _HEAD.unpack_from(stored)
+        owner, value = stored[_HEAD.size :][:owner_bytes], stored[_HEAD.size + owner_bytes :]
+        self._memory.put(key, value, expiry_ms / 1000 - self._clock.unix_s(), owner.decode(errors="replace"))
         return value
 
     async def _write_waiting(self) -> bool:
@@ -119,5 +172,20 @@ class RedisCache:
         return True
 
     async def _write(self, write: _Write) -> None:
-        stored = _EXPIRY.pack(int((self._clock.unix_s() + write.ttl_s) * 1000)) + write.value
-        await self._link.call("write", lambda: self._client.set(cached_answer(write.key), stored, ex=write.ttl_s))
+        now_s, owner = self._clock.unix_s(), write.owner.encode()
+        expiry_s = now_s + write.ttl_s
+        stored = _HEAD.pack(int(expiry_s * 1000), len(owner)) + owner + write.value
+        listed = answers_of(write.owner)
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zadd(ANSWER_OWNERS, {write.owner: expiry_s}, gt=True)
+        pipeline.zremrangebyscore(ANSWER_OWNERS, "-inf", now_s)
+        pipeline.expire(ANSWER_OWNERS, LONGEST_TTL_S)
+        pipeline.zadd(listed, {write.key: expiry_s})
+        pipeline.zremrangebyscore(listed, "-inf", now_s)
+        pipeline.expire(listed, LONGEST_TTL_S)
+        pipeline.set(cached_answer(write.key), stored, ex=write.ttl_s)
+        await self._link.call("write", pipeline.execute)
+
+
+def _text(member: object) -> str:
+    return member.decode() if isinstance(member, bytes) else str(member)

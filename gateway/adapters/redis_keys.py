@@ -17,6 +17,18 @@ def cached_answer(digest: str) -> str:
     return f"thriftgate:answer:{digest}"
 
 
+def answers_of(owner: str) -> str:
+    """A sorted set, an owner's answers → the Unix second each expires. Lives for LONGEST_TTL_S after the last write,
+    so never shorter than what it lists."""
+    return f"thriftgate:answers-of:{quote(owner, safe='')}"
+
+
+ANSWER_OWNERS = "thriftgate:answer-owners"
+"""A sorted set, owner → the Unix second its last answer expires. Lives as `answers_of` does."""
+LONGEST_TTL_S = 31_536_000
+"""A year: the longest time to live that a request or the configuration may ask for."""
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetKeys:
     """One service in one window. All three live until `budget_expires_at_s`, set again by every script call.

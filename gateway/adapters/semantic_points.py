@@ -29,9 +29,9 @@ def point_id(scope: str, key: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
 
 
-def payload(scope: str, key: str, text: str, expires_at_unix_s: float) -> dict[str, Any]:
-    """The stored fields; `scope` and `expires_at` are filtered on at every read."""
-    return {"scope": scope, "key": key, "text": text, "expires_at": expires_at_unix_s}
+def payload(scope: str, key: str, text: str, expires_at_unix_s: float, owner: str) -> dict[str, Any]:
+    """The stored fields; `scope` and `expires_at` are filtered on at every read, `owner` and `key` when forgetting."""
+    return {"scope": scope, "key": key, "text": text, "expires_at": expires_at_unix_s, "owner": owner}
 
 
 def match(fields: Mapping[str, Any] | None, similarity: float) -> Match:

@@ -11,6 +11,7 @@ ThriftgateError
 │   └── UnsupportedEncoding   415 unsupported_encoding
 ├── Unauthenticated           401 invalid_api_key
 ├── Forbidden                 403 model_not_allowed
+├── AdminOnly                 403 admin_only
 ├── LimitExceeded             429 rate_limit_exceeded
 │   └── BudgetExceeded        429 insufficient_quota
 ├── Unavailable               503 service_unavailable
@@ -119,6 +120,14 @@ class Forbidden(ThriftgateError):
     status = 403
     type = "invalid_request_error"
     code = "model_not_allowed"
+
+
+class AdminOnly(ThriftgateError):
+    """The key is good, but this is another service's or everybody's."""
+
+    status = 403
+    type = "invalid_request_error"
+    code = "admin_only"
 
 
 class LimitExceeded(ThriftgateError):

@@ -18,14 +18,15 @@ _DIGITS = re.compile(r"[0-9]{1,8}")
 @dataclass(frozen=True, slots=True)
 class Options:
     """`tier` overrides the classifier for `auto`; `threshold` may raise the semantic threshold, never lower it;
-    `ttl_s` and `namespace` shape what is stored; `fallback` false means the first model or an error; `strict` refuses
-    where hints would have to be dropped."""
+    `ttl_s` and `namespace` shape what is stored, `tools` lets answers with tool calls be stored and had; `fallback`
+    false means the first model or an error; `strict` refuses where hints would have to be dropped."""
 
     cache: CacheMode = "on"
     ttl_s: int | None = None
     namespace: str = ""
     threshold: float | None = None
     tier: Tier | None = None
+    tools: bool = False
     fallback: bool = True
     strict: bool = False
 
@@ -57,6 +58,7 @@ def parse_options(headers: Mapping[str, str], body: object) -> Options:
         ttl_s=_whole_number(*said.of("cache-ttl", "cache", "ttl")),
         namespace=_text(*said.of("cache-namespace", "cache", "namespace")),
         threshold=_threshold(*said.of("cache-threshold", "cache", "threshold")),
+        tools=_flag(*said.of("cache-tools", "cache", "tools")),
         tier=_tier(*said.of("tier", "tier")),
         fallback=not _flag(*said.of("no-fallback", "no_fallback")),
         strict=_flag(*said.of("strict", "strict")),

@@ -8,6 +8,17 @@ from gateway.core.budget import Budget
 
 
 @dataclass(frozen=True, slots=True)
+class CacheTerms:
+    """What a service has agreed with its caches. `tools` lets answers with tool calls be stored and had, as a request
+    may. `ttl_s` None: the gateway's own; a request may say another."""
+
+    enabled: bool = True
+    semantic: bool = True
+    tools: bool = False
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """`models` is what the service may *ask* for: catalog names, `provider/model`, or `auto` (which may then route
     to any model of the catalog); None allows everything. `baseline_model` is what savings are compared with; None
@@ -19,6 +30,7 @@ class Service:
     budget: Budget | None = None
     baseline_model: str | None = None
     cache_scope: str = ""
+    cache: CacheTerms = CacheTerms()
 
     def may_ask(self, *names: str) -> bool:
         """Whether any of these spellings of one model is allowed."""

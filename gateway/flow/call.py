@@ -44,6 +44,8 @@ class Trail:
     cache: CacheVerdict = "miss"
     similarity: float | None = None
     cache_reason: str = ""
+    cache_key: str = ""
+    cache_age_s: float = 0.0
     model: Model | None = None
     attempts: int = 0
     dropped: tuple[str, ...] = ()

@@ -24,16 +24,23 @@ from gateway.ports import Cache, Clock, Observer
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A stored answer: the completion, the catalog name of the model that gave it, the hints it was given without, and
-    whether its usage is our own count."""
+    whether its usage is our own count. `key` and `stored_at_s` (Unix time) are set where it is kept."""
 
     completion: Completion
     model: str
     dropped: tuple[str, ...] = ()
     estimated: bool = False
+    key: str = ""
+    stored_at_s: float = 0.0
+
+    @property
+    def calls_tools(self) -> bool:
+        messages = [choice.get("message") or {} for choice in self.completion.get("choices") or ()]
+        return any(message.get("tool_calls") or message.get("function_call") for message in messages)
 
     def to_bytes(self) -> bytes:
         facts = {"model": self.model, "dropped": self.dropped, "estimated": self.estimated}
-        return orjson.dumps({**facts, "completion": self.completion})
+        return orjson.dumps({**facts, "key": self.key, "at": self.stored_at_s, "completion": self.completion})
 
     def copy(self) -> Entry:
         return replace(self, completion=orjson.loads(orjson.dumps(self.completion)))
@@ -43,7 +50,8 @@ class Entry:
         """None for what another version wrote: a miss, not an error."""
         try:
             entry: Any = orjson.loads(value)
-            return cls(entry["completion"], entry["model"], tuple(entry["dropped"]), entry["estimated"])
+            dropped, estimated = tuple(entry["dropped"]), entry["estimated"]
+            return cls(entry["completion"], entry["model"], dropped, estimated, entry["key"], entry["at"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
             return None
 
@@ -81,16 +89,18 @@ class Lookup:
 
     def reads(self, call: Call) -> bool:
         """Whether this request may have another's answer."""
-        return self._cache is not None and call.options.reads_cache
+        return self._is_on(call) and call.options.reads_cache
 
     async def find(self, call: Call, plan: Plan, key: str) -> Found:
         """Never raises for a broken cache. `key` is the call's own."""
-        if call.options.cache == "off" or self._cache is None:
+        if not self._is_on(call):
             return Found("bypass", key)
         if call.options.reads_cache:
             entry = await self._entry(key)
-            if entry is not None:
+            if entry is not None and (_allows_tools(call) or not entry.calls_tools):
                 return Found("hit", key, entry)
+        if not call.service.cache.semantic:
+            return Found("miss" if call.options.reads_cache else "refresh", key, reason="semantic off for this service")
         asked = self._meaning.ask(call, _scope(call), plan)
         if isinstance(asked, str):
             return Found("miss" if call.options.reads_cache else "refresh", key, reason=asked)
@@ -101,17 +111,28 @@ class Lookup:
     async def keep(self, call: Call, found: Found, entry: Entry) -> None:
         """Store a whole answer: on return it is found here; elsewhere, and by its meaning, soon."""
         self._learn(call, found, entry)
-        if self._cache is None or not call.options.writes_cache or not is_cacheable(entry.completion):
+        wanted = self._is_on(call) and call.options.writes_cache
+        if self._cache is None or not wanted or not is_cacheable(entry.completion, tools=_allows_tools(call)):
             return
-        ttl_s = call.options.ttl_s
-        await self._cache.put(found.key, entry.to_bytes(), ttl_s or self._ttl_s)
+        kept = replace(entry, key=found.key, stored_at_s=self._clock.unix_s())
+        await self._cache.put(kept.key, kept.to_bytes(), _ttl_s(call) or self._ttl_s, call.service.cache_scope)
         self._observer.tell(Stored("exact", call.service.name))
-        if found.asked:
-            self._tasks.start(self._keep_meaning(call.service.name, found.asked, found.key, ttl_s))
+        if found.asked and not entry.calls_tools:
+            self._tasks.start(self._keep_meaning(call, found.asked, found.key))
 
-    async def _keep_meaning(self, service: str, asked: Asked, key: str, ttl_s: int | None) -> None:
-        if await self._meaning.add(asked, key, ttl_s):
-            self._observer.tell(Stored("semantic", service))
+    async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
+        """Delete answers in both layers, as `ports.Cache.forget`. None when a part of it could not be reached."""
+        if self._cache is None:
+            return 0
+        deleted = await self._cache.forget(owner, key)  # first: a question without its answer is a miss
+        return deleted if await self._meaning.forget(owner, key) else None
+
+    def _is_on(self, call: Call) -> bool:
+        return self._cache is not None and call.service.cache.enabled and call.options.cache != "off"
+
+    async def _keep_meaning(self, call: Call, asked: Asked, key: str) -> None:
+        if await self._meaning.add(asked, key, _ttl_s(call), call.service.cache_scope):
+            self._observer.tell(Stored("semantic", call.service.name))
 
     def _learn(self, call: Call, found: Found, entry: Entry) -> None:
         """What this answer says of its model's habits: what later look-ups are weighed with."""
@@ -124,10 +145,15 @@ class Lookup:
         value = await self._cache.get(key)
         return None if value is None else Entry.from_bytes(value)
 
+    async def _spoken(self, key: str) -> Entry | None:
+        """What calls tools is had by its exact question only."""
+        entry = await self._entry(key)
+        return None if entry is None or entry.calls_tools else entry
+
     async def _by_meaning(self, call: Call, key: str, asked: Asked) -> Found:
         if asked.vector is None:
             return Found("miss", key, asked=asked, reason=asked.reason)
-        near = await self._meaning.nearest(call, asked, self._entry)
+        near = await self._meaning.nearest(call, asked, self._spoken)
         verdict: CacheVerdict = "miss" if near.answer is None else "semantic-hit"
         return Found(verdict, key, near.answer, near.similarity, asked, near.reason, near.waited_s)
 
@@ -137,17 +163,24 @@ def _scope(call: Call) -> str:
     return f"{call.service.cache_scope}\n{call.options.namespace}" + ("\nstrict" if call.options.strict else "")
 
 
-def is_cacheable(completion: Completion) -> bool:
-    """Only whole, successful, unrefused text: every choice ended with `stop`, said something and called no tool."""
+def _ttl_s(call: Call) -> int | None:
+    return call.options.ttl_s or call.service.cache.ttl_s
+
+
+def _allows_tools(call: Call) -> bool:
+    return call.options.tools or call.service.cache.tools
+
+
+def is_cacheable(completion: Completion, *, tools: bool = False) -> bool:
+    """Only whole, successful, unrefused answers: every choice ended by itself and said something. Tool calls count as
+    said only if `tools` are allowed: an agent that asks again may want its tools chosen anew."""
     choices = completion.get("choices") or []
-    return bool(choices) and all(_is_plain_answer(choice) for choice in choices)
+    return bool(choices) and all(_is_sound(choice, tools) for choice in choices)
 
 
-def _is_plain_answer(choice: dict[str, Any]) -> bool:
+def _is_sound(choice: dict[str, Any], tools: bool) -> bool:
     message = choice.get("message") or {}
-    return (
-        choice.get("finish_reason") == "stop"
-        and bool(message.get("content"))
-        and not message.get("refusal")
-        and not message.get("tool_calls")
-    )
+    calls = bool(message.get("tool_calls") or message.get("function_call"))
+    ended = choice.get("finish_reason") in (("stop", "tool_calls", "function_call") if tools else ("stop",))
+    said = tools if calls else bool(message.get("content"))
+    return ended and said and not message.get("refusal")

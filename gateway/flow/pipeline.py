@@ -136,6 +136,7 @@ class Pipeline:
         usage = Usage.from_openai(entry.completion.get("usage") or {})
         trail.usage = trail.answered = replace(usage, source="estimated") if entry.estimated else usage
         trail.dropped = entry.dropped
+        trail.cache_key, trail.cache_age_s = entry.key, self._clock.unix_s() - entry.stored_at_s
         trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
         trail.mechanism = "exact-cache" if trail.cache == "hit" else "semantic-cache"
         if trail.cache == "semantic-hit" and trail.plan is not None and self._shadow is not None:

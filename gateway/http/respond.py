@@ -76,6 +76,9 @@ def _facts(trail: Trail) -> dict[str, str]:
         headers["x-thriftgate-provider"] = trail.model.provider
     if trail.cache_reason:
         headers["x-thriftgate-cache-reason"] = trail.cache_reason
+    if trail.cache_key:
+        headers["x-thriftgate-cache-key"] = trail.cache_key
+        headers["x-thriftgate-cache-age"] = str(max(0, int(trail.cache_age_s)))
     if trail.similarity is not None:
         headers["x-thriftgate-similarity"] = f"{trail.similarity:.4f}"
     dropped = trail.call.dropped + trail.dropped

@@ -92,7 +92,7 @@ async def test_start_creates_the_collection_and_indexes_the_scope_as_the_tenant(
 ) -> None:
     await index.start()
     indexed = [body for _, path, body in stub.asked if "/index" in path]
-    assert {body["field_name"] for body in indexed} == {"scope", "expires_at"}
+    assert {body["field_name"] for body in indexed} == {"scope", "expires_at", "owner", "key"}
     assert indexed[0]["field_schema"]["is_tenant"] is True
     assert index.collection == "thriftgate-test-4"
 

@@ -34,9 +34,12 @@ class KeptHere:
     async def get(self, key: str) -> bytes | None:
         return self.values.get(key)
 
-    async def put(self, key: str, value: bytes, ttl_s: int) -> None:
+    async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None:
         self.values[key] = value
         self.ttls_s.add(ttl_s)
+
+    async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
+        raise AssertionError("nobody forgets here")
 
 
 async def ask(upstream: loopback.Upstream, cache: KeptHere, *messages: dict[str, Any], stream: bool = False) -> Any:

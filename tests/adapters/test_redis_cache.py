@@ -94,6 +94,89 @@ async def test_every_key_has_a_ttl_in_redis(new_cache: Callable[[], RedisCache],
     await cache.put("a", b"answer", 60)
     await cache.flush()
     assert 0 < await redis_client.ttl("thriftgate:answer:a") <= 60
+    assert all([await redis_client.ttl(key) > 0 for key in await redis_client.keys("*")])
+
+
+async def kept(cache: RedisCache, *owners: str) -> None:
+    """Two answers of each owner, in Redis."""
+    for owner in owners:
+        for number in (1, 2):
+            await cache.put(f"{owner}{number}", b"answer", 60, owner)
+    await cache.flush()
+
+
+async def test_an_owners_answers_are_forgotten_and_no_others(new_cache: Callable[[], RedisCache]) -> None:
+    one = new_cache()
+    await kept(one, "a", "b")
+    assert await one.forget("a") == 2
+    for cache in (one, new_cache()):
+        assert [await cache.get(key) for key in ("a1", "a2", "b1", "b2")] == [None, None, b"answer", b"answer"]
+
+
+async def test_one_answer_is_forgotten_by_its_owner_only(new_cache: Callable[[], RedisCache]) -> None:
+    one = new_cache()
+    await kept(one, "a", "b")
+    assert [await new_cache().forget("b", "a1"), await one.forget("b", "a1")] == [0, 0]
+    assert await new_cache().get("a1") == b"answer"
+    assert await one.forget("a", "a1") == 1
+    assert [await new_cache().get(key) for key in ("a1", "a2")] == [None, b"answer"]
+
+
+async def test_everything_is_forgotten_whoever_owns_it(new_cache: Callable[[], RedisCache]) -> None:
+    await kept(new_cache(), "a", "b:c", "")
+    other = new_cache()
+    assert await other.get("a1") == b"answer"
+    assert await other.forget() == 6
+    assert [await other.get(key) for key in ("a1", "b:c2", "1")] == [None] * 3
+
+
+async def test_what_still_waits_to_be_written_is_forgotten_too(new_cache: Callable[[], RedisCache]) -> None:
+    one = new_cache()
+    await one.put("a", b"answer", 60, "a")
+    assert await one.forget("a") == 1
+    await one.flush()
+    assert await new_cache().get("a") is None
+
+
+async def test_another_gateway_forgets_in_redis_what_this_one_keeps_until_its_time_is_over(
+    new_cache: Callable[[], RedisCache], hand_clock: HandClock
+) -> None:
+    one, other = new_cache(), new_cache()
+    await kept(one, "a")
+    await other.forget("a")
+    assert await one.get("a1") == b"answer"  # the stated bound
+    hand_clock.now_s += 60
+    assert await one.get("a1") is None
+
+
+async def test_an_answer_found_in_redis_is_forgotten_here_as_well(new_cache: Callable[[], RedisCache]) -> None:
+    one, other = new_cache(), new_cache()
+    await kept(one, "a")
+    assert await other.get("a1") == b"answer"
+    await other.forget("a")
+    assert await other.get("a1") is None
+
+
+async def test_the_list_of_an_owner_does_not_grow_with_what_has_expired(
+    new_cache: Callable[[], RedisCache], redis_client: RedisClient, hand_clock: HandClock
+) -> None:
+    one = new_cache()
+    await kept(one, "a")
+    hand_clock.now_s += 61
+    await one.put("a3", b"answer", 60, "a")
+    await one.flush()
+    assert await redis_client.zrange("thriftgate:answers-of:a", 0, -1) == [b"a3"]
+
+
+async def test_forgetting_without_redis_says_so(
+    broken_valkey: tuple[Valkey, RedisClient], hand_clock: HandClock, told: EventList
+) -> None:
+    valkey, client = broken_valkey
+    cache = cache_on(client, hand_clock, told)
+    await cache.put("a", b"answer", 60, "a")
+    valkey.kill()
+    assert await cache.forget("a") is None
+    assert await cache.get("a") is None
 
 
 async def test_a_value_over_1_mib_is_not_stored(new_cache: Callable[[], RedisCache]) -> None:

@@ -94,3 +94,36 @@ async def test_an_expired_question_is_not_found(index: SemanticIndex, hand_clock
     found = await index.nearest("scope", EAST, 0.9)
     assert found is not None
     assert found.key == "long"
+
+
+async def owned(index: SemanticIndex) -> None:
+    for owner in ("a", "b"):
+        await index.add(f"scope of {owner}", EAST, f"east of {owner}", "text", 60, owner)
+        await index.add(f"scope of {owner}", NORTH, f"north of {owner}", "text", 60, owner)
+
+
+async def left(index: SemanticIndex) -> list[str]:
+    found = [await index.nearest(f"scope of {owner}", vector, 0.9) for owner in "ab" for vector in (EAST, NORTH)]
+    return [match.key for match in found if match]
+
+
+async def test_an_owners_questions_are_forgotten_and_no_others(index: SemanticIndex) -> None:
+    await owned(index)
+    assert await index.forget("a")
+    assert await left(index) == ["east of b", "north of b"]
+
+
+async def test_one_question_is_forgotten_by_its_owner_only(index: SemanticIndex) -> None:
+    await owned(index)
+    assert await index.forget("b", "east of a")
+    assert len(await left(index)) == 4
+    assert await index.forget("a", "east of a")
+    assert await left(index) == ["north of a", "east of b", "north of b"]
+
+
+async def test_everything_is_forgotten_and_more_can_be_added(index: SemanticIndex) -> None:
+    await owned(index)
+    assert await index.forget()
+    assert await left(index) == []
+    await owned(index)
+    assert len(await left(index)) == 4

@@ -129,8 +129,11 @@ class Shelf:
         await asyncio.sleep(0)
         return self.memory.get(key)
 
-    async def put(self, key: str, value: bytes, ttl_s: int) -> None:
-        self.memory.put(key, value, ttl_s)
+    async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None:
+        self.memory.put(key, value, ttl_s, owner)
+
+    async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
+        return self.memory.forget(owner, key)
 
 
 @dataclass
