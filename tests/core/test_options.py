@@ -49,6 +49,12 @@ def test_a_header_wins_over_the_body() -> None:
     assert (said.tier, said.fallback) == (Tier.LIGHT, False)
 
 
+def test_strict_is_said_in_a_header_or_in_the_body() -> None:
+    assert parse_options({"x-thriftgate-strict": "true"}, {}).strict
+    assert parse_options({}, {"thriftgate": {"strict": True}}).strict
+    assert not parse_options({"x-thriftgate-strict": "false"}, {"thriftgate": {"strict": True}}).strict
+
+
 @pytest.mark.parametrize(
     ("value", "mode"),
     [("no-store", "off"), ("no-cache", "refresh"), ("No-Cache, max-age=0", "refresh"), ("max-age=60", "on")],
@@ -89,6 +95,7 @@ def test_a_cache_mode_says_what_is_read_and_written(mode: str, reads: bool, writ
         ("cache-threshold", "high"),
         ("tier", "huge"),
         ("no-fallback", "yes"),
+        ("strict", "yes"),
     ],
 )
 def test_a_wrong_header_is_named(header: str, value: str) -> None:
@@ -113,6 +120,7 @@ def test_a_wrong_header_is_named(header: str, value: str) -> None:
         ({"cache": {"threshold": 10**400}}, "thriftgate.cache.threshold"),
         ({"tier": {}}, "thriftgate.tier"),
         ({"no_fallback": 1}, "thriftgate.no_fallback"),
+        ({"strict": "maybe"}, "thriftgate.strict"),
         ({"no_fallback": []}, "thriftgate.no_fallback"),
     ],
 )

@@ -303,13 +303,28 @@ async def test_an_answer_whose_provider_counted_nothing_has_our_own_count(
     assert finished.usage.total_tokens == usage["total_tokens"]
 
 
+@pytest.mark.parametrize(
+    ("deadline", "streamed", "named"), [("first_token_s", True, "first token"), ("total_s", False, "total")]
+)
 async def test_a_models_own_deadline_is_the_one_that_holds(
-    tmp_path: Path, four_providers: Config, openai_upstream: Upstream
+    tmp_path: Path, four_providers: Config, openai_upstream: Upstream, deadline: str, streamed: bool, named: str
 ) -> None:
-    config = {**four_providers, "timeouts": {"first_token_s": 100}, "upstream": {"attempts_per_model": 1}}
-    config["models"]["gpt-6.1-terra"] |= {"timeouts": {"first_token_s": 0.05}}
+    config = {**four_providers, "timeouts": {deadline: 100}, "upstream": {"attempts_per_model": 1}}
+    config["models"]["gpt-6.1-terra"] |= {"timeouts": {deadline: 0.05}}
     openai_upstream.always(loopback.Silence())
     async with running(tmp_path, config) as gateway:
-        answered = await ask(gateway, "gpt-6.1-terra", True)
+        answered = await ask(gateway, "gpt-6.1-terra", streamed)
     assert (answered.status, answered.error["code"]) == (504, "upstream_timeout")
-    assert "0.05 s (first token)" in answered.error["message"]
+    assert f"0.05 s ({named})" in answered.error["message"]
+
+
+async def test_a_models_own_pause_ends_a_stream_that_has_begun(
+    tmp_path: Path, four_providers: Config, openai_upstream: Upstream
+) -> None:
+    four_providers["models"]["gpt-6.1-terra"] |= {"timeouts": {"between_tokens_s": 0.05}}
+    openai_upstream.always(loopback.Stall(after_tokens=1))
+    async with running(tmp_path, {**four_providers, "timeouts": {"between_tokens_s": 100}}) as gateway:
+        response = await gateway.ask("Hello", "gpt-6.1-terra", stream=True)
+    assert response.status_code == 200
+    assert "0.05 s (between tokens)" in response.text
+    assert "[DONE]" not in response.text
