@@ -142,6 +142,7 @@ class Walk:
 
     pipeline: Pipeline
     questions: Questions
+    meaning: Meaning
     provider: Script
     books: Books
     shelf: Shelf
@@ -159,11 +160,14 @@ class Walk:
 
 
 def walk(provider: Script, *, max_questions: int = 100) -> Walk:
+    """The semantic layer joins when the test attaches its parts; it then always pays, and may take its time."""
     clock, told, tasks, books, shelf = SystemClock(), EventList(), Tasks(), Books(), Shelf()
     false_hits = FalseHits(0.05)
-    meaning = Meaning(MeaningRules(), Worth(WorthRules()), false_hits, told, clock, tasks)
+    meaning = Meaning(
+        MeaningRules(deadline_s=60.0), Worth(WorthRules(value_of_second_usd=1_000.0)), false_hits, told, clock, tasks
+    )
     lookup = Lookup(shelf, 3_600, meaning, told, clock, tasks)
     questions = Questions(tasks, max_questions=max_questions)
     dispatch = Dispatch({"p": provider}, Ground(books, Words()), RetryPolicy(per_model=1), told, clock)
     pipeline = Pipeline(Catalog((MODEL,)), lookup, questions, dispatch, told, clock)
-    return Walk(pipeline, questions, provider, books, shelf, told)
+    return Walk(pipeline, questions, meaning, provider, books, shelf, told)
