@@ -9,7 +9,7 @@ import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
 
 from tests.checks.case import MODELS, Case
-from tests.fixtures.gateway import Config, running
+from tests.fixtures.gateway import Config, running, shipped_models
 from tests.loopback import Upstream
 
 MODES = ("whole", "streamed")
@@ -31,16 +31,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def table_config(request: pytest.FixtureRequest, four_providers: Config) -> Config:
-    """Four providers, an embedding model, and one attempt, so that a failure is seen as it is."""
-    models = four_providers["models"]
-    models["claude-opus-5-5"] |= {"vision": True, "reasoning": "adaptive"}
-    models["deepseek-flash"] |= {"reasoning": "effort"}
-    models["gpt-6.1-terra"] |= {"reasoning": "effort"}
-    models["local"] |= {"forced_tools": False}  # as llama.cpp's server was seen to behave
-    models["text-embedding-3-small"] = {"provider": "openai", "mode": "embedding"}
+    """Four providers, the shipped rows of their models, and one attempt, so that a failure is seen as it is."""
+    shipped = shipped_models("gpt-6.1-terra", "deepseek-flash", "claude-opus-5-5", "text-embedding-3-small")
+    local = four_providers["models"]["local"] | {"forced_tools": "emulated"}  # as the shipped local model
+    models = {**shipped, "local": local}
     keyed = request.node.get_closest_marker("keyed") is not None
     services = [{"name": "shop", "key": "key-a"}] if keyed else []
-    return {**four_providers, "upstream": {"attempts_per_model": 1}, "services": services}
+    return {**four_providers, "models": models, "upstream": {"attempts_per_model": 1}, "services": services}
 
 
 @pytest.fixture

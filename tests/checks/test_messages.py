@@ -42,14 +42,14 @@ async def test_26_parts_neighbours_and_empty_answers_are_accepted(case: Case) ->
     assert not case.upstream.refusals
 
 
-@on("openai", "anthropic")
+@on("openai", "deepseek", "anthropic")
 @pytest.mark.parametrize("url", [PIXEL, "https://example.com/cat.png"], ids=["data", "https"])
 async def test_27_images_reach_a_model_that_sees(case: Case, url: str) -> None:
     await case.ask([image(url)])
     assert url.rpartition(",")[2] in json.dumps(case.sent)
 
 
-@on("deepseek", "llamacpp")
+@on("llamacpp")
 async def test_27_images_are_refused_by_name_where_nothing_sees(case: Case) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         await case.ask([image(PIXEL)])
