@@ -62,6 +62,7 @@ class Capabilities(Section):
     reasoning: Literal["none", "effort", "adaptive", "budget"] = "none"
     efforts: tuple[Effort, ...] = ()
     default_effort: Effort | None = None
+    effort_with_tools: bool = True
     service_tiers: tuple[str, ...] | None = None
     prompt_cache: Literal["automatic", "breakpoints", "cache_control"] | None = None
     min_cache_tokens: int | None = Field(None, ge=1)

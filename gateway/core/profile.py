@@ -27,7 +27,8 @@ class Profile:
 
     `json_schema` says whether schemas are native, or emulated and then validated. `reasoning` is how the model takes
     `reasoning_effort`: not at all (dropped and named), as an effort, or at Anthropic as adaptive thinking or a token
-    budget; `efforts` are the names it takes, empty when unknown, and `default_effort` what it does unasked.
+    budget; `efforts` are the names it takes, empty when unknown, and `default_effort` what it does unasked. Without
+    `effort_with_tools` a request with tools may ask for no effort but `none`.
 
     `service_tiers` are those it knows, None when unknown. `prompt_cache` says how a client may mark what is cached:
     not at all, with `prompt_cache_breakpoint` and `prompt_cache_options` (OpenAI since 5.6), or with `cache_control`
@@ -54,6 +55,7 @@ class Profile:
     reasoning: Literal["none", "effort", "adaptive", "budget"] = "none"
     efforts: tuple[str, ...] = ()
     default_effort: str | None = None
+    effort_with_tools: bool = True
     service_tiers: tuple[str, ...] | None = None
     prompt_cache: Literal["automatic", "breakpoints", "cache_control"] | None = None
     min_cache_tokens: int | None = None

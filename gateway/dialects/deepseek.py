@@ -19,6 +19,8 @@ from gateway.dialects.openai_messages import (
 )
 
 _EFFORTS = ("none", "low", "high", "max")
+# From guides/thinking_mode; the other names become the next stronger one.
+_AS_THEY_MAP_IT = {"xhigh": "high", "ultra": "max"}
 _KEPT_IN_HISTORY = OUTPUT_ONLY - {"reasoning_content"}
 
 
@@ -36,7 +38,8 @@ class DeepSeek(OpenAI):
         asked = body.pop("reasoning_effort", None)
         if body.get("tools") and is_forced(body.get("tool_choice")):
             return _without_thinking(body, asked)
-        effort = nearest_effort(asked, profile.efforts or _EFFORTS)
+        known = _AS_THEY_MAP_IT.get(asked, asked) if isinstance(asked, str) else asked
+        effort = nearest_effort(known, profile.efforts or _EFFORTS)
         if effort == "none":
             body.setdefault("thinking", {"type": "disabled"})
         elif effort is not None:

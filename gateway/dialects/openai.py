@@ -73,6 +73,8 @@ class OpenAI:
     def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
         """Change the request's other fields in place; the names of dropped hints. Raises UnsupportedParameter."""
         asked = body.get("reasoning_effort")
+        if body.get("tools") and not profile.effort_with_tools:
+            return _without_effort(body, asked, profile)
         if asked is None or not profile.efforts:
             return []
         chosen = nearest_effort(asked, profile.efforts)
@@ -115,6 +117,14 @@ class OpenAI:
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return refusal(status, headers, body)
+
+
+def _without_effort(body: dict[str, Any], asked: object, profile: Profile) -> list[str]:
+    """Tools are the harder wish. "To use function tools, use /v1/responses or set reasoning_effort to 'none'." """
+    body.pop("reasoning_effort", None)
+    if "none" in profile.efforts:
+        body["reasoning_effort"] = "none"
+    return ["reasoning_effort"] if asked not in (None, "none") else []
 
 
 def _limit_output(body: dict[str, Any], chat: ChatRequest, target: Target) -> None:

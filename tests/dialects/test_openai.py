@@ -84,6 +84,34 @@ def test_reasoning_effort_is_a_hint_that_models_without_reasoning_do_not_get() -
     assert sent(OPENAI, reasoning_effort="high")["reasoning_effort"] == "high"
 
 
+@pytest.mark.parametrize(
+    ("efforts", "asked", "sent_effort", "dropped"),
+    [
+        (("none", "low"), "low", "none", ("reasoning_effort",)),
+        (("none", "low"), None, "none", ()),
+        (("none", "low"), "none", "none", ()),
+        (("low", "high"), "high", None, ("reasoning_effort",)),
+    ],
+)
+def test_an_effort_beside_tools_gives_way_to_them(
+    efforts: tuple[str, ...], asked: str | None, sent_effort: str | None, dropped: tuple[str, ...]
+) -> None:
+    facts = {"efforts": efforts, "effort_with_tools": False}
+    request = encode(OPENAI, facts=facts, tools=[WEATHER], reasoning_effort=asked)
+    assert orjson.loads(request.body).get("reasoning_effort") == sent_effort
+    assert request.dropped == dropped
+
+
+def test_an_effort_the_model_has_not_becomes_the_next_stronger() -> None:
+    facts = {"efforts": ("low", "medium", "high")}
+    assert sent(OPENAI, facts=facts, reasoning_effort="minimal")["reasoning_effort"] == "low"
+    assert sent(OPENAI, facts=facts, reasoning_effort="max")["reasoning_effort"] == "high"
+    assert sent(OPENAI, facts=facts, reasoning_effort="brand-new")["reasoning_effort"] == "brand-new"
+    quiet = encode(OPENAI, facts=facts, reasoning_effort="none")
+    assert orjson.loads(quiet.body)["reasoning_effort"] == "low"
+    assert quiet.dropped == ("reasoning_effort",)
+
+
 def test_an_answer_sent_back_loses_what_only_answers_have() -> None:
     dumped = {
         "role": "assistant",

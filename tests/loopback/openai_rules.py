@@ -146,6 +146,16 @@ def _sampling(body: Body) -> Refusal | None:
     return None
 
 
+def _effort_with_tools(body: Body) -> Refusal | None:
+    """Since GPT-5.4 (openai-openapi#541, webmcp-tools#417)."""
+    if not re.match(r"gpt-(5\.[4-9]|[6-9])", body["model"]) or not body.get("tools"):
+        return None
+    if body.get("reasoning_effort") in (None, "none"):
+        return None
+    words = f"Function tools with reasoning_effort are not supported for {body['model']} in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+    return error(words, "reasoning_effort")
+
+
 def _stream_options(body: Body) -> Refusal | None:
     if body.get("stream_options") is not None and not body.get("stream"):
         return error("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options")
@@ -208,5 +218,5 @@ def _stop(body: Body) -> Refusal | None:
 
 
 RULES: tuple[Rule, ...] = (
-    _unknown_field, _model, _messages, _answered_tools, _limits, _sampling, _stream_options, _tools, _response_format, _stop
+    _unknown_field, _model, _messages, _answered_tools, _limits, _sampling, _effort_with_tools, _stream_options, _tools, _response_format, _stop
 )  # fmt: skip
