@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tests import loopback
-from tests.fixtures.gateway import Config, running
+from tests.fixtures.gateway import Config, running, shipped_models
 from tests.loopback.flavour import last_user_text
 
 KEY = "sk-client-0123456789"
 SUITE_KEY, SUITE_MODEL = "My API Key", "gpt-6-astra"  # what openai-python's own tests ask with, and for
-MODELS = ("gpt-6.1-terra", "deepseek-flash", "claude-opus-5-5", "local")
+MODELS = ("gpt-6.1-terra", "deepseek-flash", "claude-haiku-5-5", "local")
+# Haiku and not Opus 5.5, which refuses forced tools: of instructor and its like, only the JSON schema modes work there.
 _CALL = re.compile(r"call: (\w+) (\{.*?\})")
 _SAY = re.compile(r"say: (.*)", re.DOTALL)
 
@@ -89,8 +90,8 @@ async def stage() -> AsyncIterator[str]:
 
 def _config(upstreams: Mapping[str, loopback.Upstream]) -> Config:
     kinds = {name: name if name in ("openai", "deepseek", "anthropic", "llamacpp") else "openai" for name in upstreams}
-    stated = {"source": "the imitations in tests/loopback", "checked": "2026-11-23"}
-    gpt = {"tier": "medium", "limit_field": "max_completion_tokens", "sampling": False, **stated}
+    local = {"provider": "llamacpp", "tier": "light", "price": "free", "upstream": "tiny", "forced_tools": "emulated"}
+    local |= {"source": "tests/loopback", "checked": "2026-11-23"}
     return {
         "services": [{"name": "clients", "key": KEY}, {"name": "suite", "key": SUITE_KEY}],
         "upstream": {"attempts_per_model": 1},
@@ -98,29 +99,13 @@ def _config(upstreams: Mapping[str, loopback.Upstream]) -> Config:
             name: {"kind": kinds[name], "base_url": upstream.base_url, "api_key": upstream.api_key or None}
             for name, upstream in upstreams.items()
         },
-        "models": {
-            "gpt-6.1-terra": {**gpt, "provider": "openai", "vision": True, "reasoning": "effort"},
-            SUITE_MODEL: {**gpt, "provider": "openai", "price": "free"},
-            "gpt-limited": {**gpt, "provider": "limited", "price": "free"},
-            "gpt-broken": {**gpt, "provider": "broken", "price": "free"},
-            "deepseek-flash": {
-                "provider": "deepseek",
-                "tier": "light",
-                "json_schema": "emulated",
-                "reasoning": "effort",
-                **stated,
-            },
-            "claude-opus-5-5": {
-                "provider": "anthropic",
-                "tier": "heavy",
-                "sampling": False,
-                "prefill": False,
-                "vision": True,
-                "reasoning": "adaptive",
-                "max_output_tokens": 128_000,
-                **stated,
-            },
-            "local": {"provider": "llamacpp", "tier": "light", "price": "free", "upstream": "tiny"},
-            "text-embedding-3-small": {"provider": "openai", "mode": "embedding"},
-        },
+        "models": {**_models(), "local": local},
     }
+
+
+def _models() -> Config:
+    """The shipped rows, and three more that are GPT in all but name."""
+    shipped = shipped_models("gpt-6.1-terra", "deepseek-flash", "claude-haiku-5-5", "text-embedding-3-small")
+    gpt = {**shipped["gpt-6.1-terra"], "price": "free"}
+    providers = {SUITE_MODEL: "openai", "gpt-limited": "limited", "gpt-broken": "broken"}
+    return {**shipped, **{name: {**gpt, "provider": provider} for name, provider in providers.items()}}

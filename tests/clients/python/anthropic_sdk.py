@@ -8,7 +8,7 @@ from anthropic import Anthropic
 from checking import KEY, URL, check, on_each_model, play, raises
 
 client = Anthropic(base_url=URL, api_key=KEY, max_retries=0)
-MODEL = "claude-opus-5-5"
+MODEL = "claude-haiku-5-5"
 WEATHER = {
     "name": "weather",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
