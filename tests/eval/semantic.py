@@ -21,12 +21,10 @@ from pathlib import Path
 
 from gateway.adapters.onnx_embedder import OnnxEmbedder
 from gateway.core.verify import verify
+from gateway.flow.meaning import LONGEST_TOKENS
 from gateway.ports import Embedder
 
 THRESHOLD = 0.95
-WINDOW_TOKENS = 200
-"""Longer questions are exact only: the embedder cuts at 256 and its cosine means less before that."""
-
 UNPOOLED = frozenset({"contrast_passage", "mrpc", "stsb"})
 """Reported, not pooled: long shared passages, and statements labelled for paraphrase and not for one answer."""
 
@@ -87,7 +85,7 @@ def load(folder: Path) -> list[Pair]:
 
 async def embed_all(embedder: Embedder, texts: Iterable[str]) -> dict[str, list[float]]:
     """Only texts within the window; the others have no vector, as in the flow."""
-    short = [text for text in dict.fromkeys(texts) if embedder.count_tokens(text) <= WINDOW_TOKENS]
+    short = [text for text in dict.fromkeys(texts) if embedder.count_tokens(text) <= LONGEST_TOKENS]
     short.sort(key=len)
     vectors: dict[str, list[float]] = {}
     for start in range(0, len(short), BATCH):

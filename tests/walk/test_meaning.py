@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.events import RequestFinished, Stored
+from gateway.flow.meaning import LONGEST_TOKENS
 from tests import loopback
 from tests.fixtures.gateway import Config, Running, running
 
@@ -91,13 +92,13 @@ async def test_a_look_up_that_is_too_late_is_a_miss_and_found_later_and_the_next
     assert later.headers["x-thriftgate-cache"] == "semantic-hit"
 
 
-async def test_a_question_beyond_the_embedders_window_is_never_compared_by_meaning(
-    tmp_path: Path, four_providers: Config
-) -> None:
+@pytest.mark.parametrize("words", [LONGEST_TOKENS - 1, 20_000])
+async def test_a_long_question_is_never_compared_by_meaning(tmp_path: Path, four_providers: Config, words: int) -> None:
+    """The embedder adds two tokens of its own."""
     async with running(tmp_path, with_meaning(four_providers)) as gateway:
         await ready(gateway)
-        answer = await gateway.ask("word " * 300, MODEL)
-    assert why(answer) == "semantic skipped: the question is longer than the embedder's window"
+        answer = await gateway.ask("word " * words, MODEL)
+    assert why(answer) == f"semantic skipped: the question is longer than {LONGEST_TOKENS} tokens"
 
 
 @pytest.mark.parametrize("mode", ["refresh", "off"])
