@@ -12,6 +12,7 @@ hypothesis.settings.load_profile("house")
 pytest_plugins = [
     "tests.fixtures.state",
     "tests.fixtures.semantic",
+    "tests.fixtures.qdrant",
     "tests.fixtures.ledger",
     "tests.fixtures.children",
     "tests.fixtures.loopback",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from qdrant_client.models import Filter
 
 _SERVER = "Qdrant server"
+_SILENT_S = 0.01
+"""A look-up that was given up on after this long counts against the server, which answers in a millisecond or two."""
 _PRUNE_EVERY_ADDS = 1_000
 """Expired points are filtered at each read; now and then they are also deleted, so that the server does not fill."""
 
@@ -71,6 +73,7 @@ class QdrantIndex:
     async def nearest(self, scope: str, vector: Vector, threshold: float) -> Match | None:
         if not self._breaker.allows(self._clock.monotonic_s()):
             return None
+        asked_s = self._clock.monotonic_s()
         try:
             async with asyncio.timeout(self._timeout_s):
                 found = await self._client.query_points(
@@ -82,6 +85,10 @@ class QdrantIndex:
                     with_payload=True,
                 )
             best = match(found.points[0].payload, found.points[0].score) if found.points else None
+        except asyncio.CancelledError:
+            if self._clock.monotonic_s() - asked_s >= _SILENT_S:
+                self._failed("look-up", TimeoutError())  # whoever asks has a deadline of its own, and it came first
+            raise
         except Exception as broken:  # the client raises httpx, pydantic and its own errors
             self._failed("look-up", broken)
             return None

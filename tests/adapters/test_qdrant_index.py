@@ -2,127 +2,62 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from qdrant_client import AsyncQdrantClient
 
 from gateway.adapters.qdrant_index import QdrantIndex
 from gateway.core.events import Degraded, Recovered
+from tests.fixtures.qdrant import QdrantStub
 from tests.fixtures.semantic import EventList, HandClock
 
 EAST = [1.0, 0.0, 0.0, 0.0]
 
 
-@dataclass
-class QdrantStub:
-    """One collection. `fault` is what the next requests meet: a status, `hang`, or None."""
-
-    url: str = ""
-    exists: bool = False
-    fault: int | str | None = None
-    points: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: list[tuple[str, str, Any]] = field(default_factory=list)
-    released: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while line := await reader.readline():
-                method, path, _ = line.decode().split()
-                length = 0
-                while (header := await reader.readline()) not in (b"\r\n", b""):
-                    name, _, value = header.decode().partition(":")
-                    length = int(value) if name.lower() == "content-length" else length
-                body = json.loads(await reader.readexactly(length) or b"null")
-                status, result = await self.answer(method, path, body)
-                data = json.dumps({"status": "ok", "time": 0.0, "result": result}).encode()
-                head = f"HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
-                writer.write(head.encode() + data)
-                await writer.drain()
-        except ConnectionError:
-            pass  # a client that gave up
-        finally:
-            writer.close()
-
-    async def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        self.asked.append((method, path, body))
-        if isinstance(self.fault, int):
-            return self.fault, None
-        if self.fault == "hang":
-            await self.released.wait()
-        if path.endswith("/exists"):
-            return 200, {"exists": self.exists}
-        if method == "PUT" and "/points" not in path and "/index" not in path:
-            self.exists = True
-            return 200, True
-        if not self.exists:
-            return 404, None
-        if method == "PUT" and "/points" in path:
-            self.points |= {point["id"]: point for point in body["points"]}
-        if path.endswith("/query"):
-            found = [{"id": id, "version": 1, "score": 0.99, "payload": p["payload"]} for id, p in self.points.items()]
-            return 200, {"points": found[:1]}
-        return 200, {"operation_id": 1, "status": "completed"}
-
-
 @pytest.fixture
-async def stub() -> AsyncIterator[QdrantStub]:
-    made = QdrantStub()
-    server = await asyncio.start_server(made.converse, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()[:2]
-    made.url = f"http://{host}:{port}"
-    yield made
-    made.released.set()
-    server.close()
-
-
-@pytest.fixture
-async def index(stub: QdrantStub, hand_clock: HandClock, told: EventList) -> AsyncIterator[QdrantIndex]:
-    made = QdrantIndex.connect(stub.url, engine="test", dimensions=4, observer=told, clock=hand_clock)
+async def index(qdrant_stub: QdrantStub, hand_clock: HandClock, told: EventList) -> AsyncIterator[QdrantIndex]:
+    made = QdrantIndex.connect(qdrant_stub.url, engine="test", dimensions=4, observer=told, clock=hand_clock)
     yield made
     await made.stop()
 
 
 async def test_start_creates_the_collection_and_indexes_the_scope_as_the_tenant(
-    index: QdrantIndex, stub: QdrantStub
+    index: QdrantIndex, qdrant_stub: QdrantStub
 ) -> None:
     await index.start()
-    indexed = [body for _, path, body in stub.asked if "/index" in path]
+    indexed = [body for _, path, body in qdrant_stub.asked if "/index" in path]
     assert {body["field_name"] for body in indexed} == {"scope", "expires_at", "owner", "key"}
     assert indexed[0]["field_schema"]["is_tenant"] is True
     assert index.collection == "thriftgate-test-4"
 
 
-async def test_a_collection_that_is_there_is_left_alone(index: QdrantIndex, stub: QdrantStub) -> None:
-    stub.exists = True
+async def test_a_collection_that_is_there_is_left_alone(index: QdrantIndex, qdrant_stub: QdrantStub) -> None:
+    qdrant_stub.exists = True
     await index.start()
-    assert [method for method, _, _ in stub.asked] == ["GET"]
+    assert [method for method, _, _ in qdrant_stub.asked] == ["GET"]
 
 
 async def test_the_scope_and_the_expiry_are_part_of_every_query(
-    index: QdrantIndex, stub: QdrantStub, hand_clock: HandClock
+    index: QdrantIndex, qdrant_stub: QdrantStub, hand_clock: HandClock
 ) -> None:
     await index.start()
     await index.nearest("mine", EAST, 0.95)
-    must = stub.asked[-1][2]["filter"]["must"]
+    must = qdrant_stub.asked[-1][2]["filter"]["must"]
     assert {"key": "scope", "match": {"value": "mine"}} in must
     assert {"key": "expires_at", "range": {"gt": hand_clock.now_s}} in must
 
 
 @pytest.mark.parametrize("fault", [500, 404, 401, "hang"])
 async def test_a_fault_is_a_miss_told_once_and_its_end_is_told_too(
-    index: QdrantIndex, stub: QdrantStub, told: EventList, hand_clock: HandClock, fault: int | str
+    index: QdrantIndex, qdrant_stub: QdrantStub, told: EventList, hand_clock: HandClock, fault: int | str
 ) -> None:
     await index.start()
     await index.add("scope", EAST, "key", "a private prompt", 60)
-    stub.fault = fault
+    qdrant_stub.fault = fault
     for _ in range(3):
         assert await index.nearest("scope", EAST, 0.95) is None
-    stub.fault = None
+    qdrant_stub.fault = None
     hand_clock.now_s += 2  # the breaker asks again
     assert await index.nearest("scope", EAST, 0.95) is not None
     assert [type(event) for event in told.events] == [Degraded, Recovered]
@@ -130,27 +65,31 @@ async def test_a_fault_is_a_miss_told_once_and_its_end_is_told_too(
 
 
 async def test_a_server_that_is_down_at_the_start_is_told_and_used_when_it_is_back(
-    index: QdrantIndex, stub: QdrantStub, told: EventList
+    index: QdrantIndex, qdrant_stub: QdrantStub, told: EventList
 ) -> None:
-    stub.fault = 503
+    qdrant_stub.fault = 503
     await index.start()
-    stub.fault = None
+    qdrant_stub.fault = None
     await index.add("scope", EAST, "key", "text", 60)
-    assert stub.exists
+    assert qdrant_stub.exists
     assert [type(event) for event in told.events] == [Degraded, Recovered]
 
 
-async def test_a_collection_that_vanished_is_made_again_by_the_next_add(index: QdrantIndex, stub: QdrantStub) -> None:
+async def test_a_collection_that_vanished_is_made_again_by_the_next_add(
+    index: QdrantIndex, qdrant_stub: QdrantStub
+) -> None:
     await index.start()
-    stub.exists = False
+    qdrant_stub.exists = False
     assert await index.nearest("scope", EAST, 0.95) is None
     await index.add("scope", EAST, "key", "text", 60)
     assert await index.nearest("scope", EAST, 0.95) is not None
 
 
-async def test_an_answer_that_is_not_ours_is_a_miss(index: QdrantIndex, stub: QdrantStub, told: EventList) -> None:
+async def test_an_answer_that_is_not_ours_is_a_miss(
+    index: QdrantIndex, qdrant_stub: QdrantStub, told: EventList
+) -> None:
     await index.start()
-    stub.points["x"] = {"id": "x", "payload": {"written_by": "another program"}}
+    qdrant_stub.points["x"] = {"id": "x", "payload": {"written_by": "another program"}}
     assert await index.nearest("scope", EAST, 0.95) is None
     assert [type(event) for event in told.events] == [Degraded]
 
@@ -165,34 +104,34 @@ async def test_nobody_listening_is_a_miss(hand_clock: HandClock, told: EventList
     assert [type(event) for event in told.events] == [Degraded]
 
 
-async def test_expired_points_are_deleted_now_and_then(index: QdrantIndex, stub: QdrantStub) -> None:
+async def test_expired_points_are_deleted_now_and_then(index: QdrantIndex, qdrant_stub: QdrantStub) -> None:
     await index.start()
     for at in range(1_000):
         await index.add("scope", EAST, str(at), "text", 60)
-    deletes = [body for _, path, body in stub.asked if "/points/delete" in path]
+    deletes = [body for _, path, body in qdrant_stub.asked if "/points/delete" in path]
     assert len(deletes) == 1
     assert "lte" in deletes[0]["filter"]["must"][0]["range"]
 
 
 async def test_a_server_that_hangs_is_asked_three_times_and_then_left_alone_for_a_second(
-    index: QdrantIndex, stub: QdrantStub, hand_clock: HandClock
+    index: QdrantIndex, qdrant_stub: QdrantStub, hand_clock: HandClock
 ) -> None:
     await index.start()
-    stub.fault = "hang"
-    before = len(stub.asked)
+    qdrant_stub.fault = "hang"
+    before = len(qdrant_stub.asked)
     for _ in range(10):
         assert await index.nearest("scope", EAST, 0.95) is None
-    assert len(stub.asked) == before + 3
-    stub.fault = None
+    assert len(qdrant_stub.asked) == before + 3
+    qdrant_stub.fault = None
     hand_clock.now_s += 2
     await index.add("scope", EAST, "key", "text", 60)
     assert await index.nearest("scope", EAST, 0.95) is not None
 
 
-async def test_a_server_that_refuses_is_not_left_alone(index: QdrantIndex, stub: QdrantStub) -> None:
+async def test_a_server_that_refuses_is_not_left_alone(index: QdrantIndex, qdrant_stub: QdrantStub) -> None:
     await index.start()
-    stub.fault = 500
-    before = len(stub.asked)
+    qdrant_stub.fault = 500
+    before = len(qdrant_stub.asked)
     for _ in range(5):
         assert await index.nearest("scope", EAST, 0.95) is None
-    assert len(stub.asked) == before + 5
+    assert len(qdrant_stub.asked) == before + 5
