@@ -15,12 +15,6 @@ from tests.loopback import Upstream
 MODES = ("whole", "streamed")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "on(*backends): the providers a check is about; all four without it")
-    config.addinivalue_line("markers", "modes(*modes): whole, streamed, or both without it")
-    config.addinivalue_line("markers", "keyed: the gateway asks for a key, and knows `key-a`")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
