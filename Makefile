@@ -7,7 +7,7 @@ ARGS ?=
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test lint type check ready bench-semantic eval-semantic test-clients test-extras lock clean
+.PHONY: help install install-test run test lint type check ready bench-semantic bench-cache-faults eval-semantic test-clients test-extras lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ ready: install  ## measure seconds to ready and idle memory of the gateway proce
 
 bench-semantic: install-test  ## the semantic layer with 100,000 questions: search, hits, misses, and what others feel (minutes)
 	$(BIN)/python -m tests.bench.semantic
+
+bench-cache-faults: install-test  ## what requests feel of Redis and Qdrant killed, frozen and slow (three minutes)
+	$(BIN)/python -m tests.bench.cache_faults
 
 eval-semantic: install-test  ## the semantic cache on labelled pairs (needs THRIFTGATE_EVAL_DATA; skips without)
 	$(BIN)/python -m tests.eval.semantic

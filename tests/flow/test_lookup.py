@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+
+from gateway.core.chunks import assemble, split
+from gateway.flow.lookup import Entry, is_cacheable
+from tests.core.test_chunks import COMPLETION
+
+
+def is_writable(completion: dict[str, Any]) -> bool:
+    """What came as JSON can be written again; the strategy also makes integers over 64 bits and lone surrogates."""
+    try:
+        return bool(orjson.loads(orjson.dumps(completion)) == completion)
+    except orjson.JSONEncodeError:
+        return False
+
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+@given(COMPLETION.filter(is_writable))
+def test_an_answer_is_replayed_in_either_form_as_it_was_given(completion: dict[str, Any]) -> None:
+    kept = Entry(completion, "m", ("seed",), key="k", stored_at_s=7.5)
+    found = Entry.from_bytes(kept.to_bytes())
+    assert found == kept
+    assert assemble(split(found.completion)) == completion
+
+
+@given(COMPLETION.filter(is_writable))
+def test_a_stream_is_stored_as_the_whole_answer_it_is(completion: dict[str, Any]) -> None:
+    found = Entry.from_bytes(Entry(assemble(split(completion)), "m").to_bytes())
+    assert found is not None
+    assert orjson.dumps(found.completion, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
+        completion, option=orjson.OPT_SORT_KEYS
+    )
+
+
+def answer(finish_reason: str | None = "stop", **message: Any) -> dict[str, Any]:
+    whole = {"role": "assistant", "content": "Hello", **message}
+    return {"choices": [{"index": 0, "message": whole, "finish_reason": finish_reason}]}
+
+
+@pytest.mark.parametrize(
+    ("completion", "plain", "with_tools"),
+    [
+        (answer(), True, True),
+        (answer("length"), False, False),
+        (answer("content_filter"), False, False),
+        (answer(None), False, False),
+        (answer(refusal="No."), False, False),
+        (answer(content=None), False, False),
+        (answer("tool_calls", content=None, tool_calls=[CALL]), False, True),
+        (answer("stop", content=None, tool_calls=[CALL]), False, True),
+        (answer("length", tool_calls=[CALL]), False, False),
+        (answer("function_call", content=None, function_call={"name": "f", "arguments": "{}"}), False, True),
+        ({"choices": [*answer()["choices"], *answer("length")["choices"]]}, False, False),
+        ({"choices": []}, False, False),
+    ],
+)
+def test_only_whole_unrefused_answers_are_stored_and_tool_calls_on_request(
+    completion: dict[str, Any], plain: bool, with_tools: bool
+) -> None:
+    assert (is_cacheable(completion), is_cacheable(completion, tools=True)) == (plain, with_tools)
