@@ -61,6 +61,14 @@ def test_a_hit_charges_nothing_and_saves(metrics: PrometheusMetrics, cache: Cach
     assert value(metrics, "requests_total", **ROUTE, endpoint="chat", outcome="ok", cache=cache) == 1
 
 
+def test_who_joined_anothers_flight_charges_nothing_saves_and_is_no_hit(metrics: PrometheusMetrics) -> None:
+    metrics.tell(replace(HIT, cache="joined", saved_by="single-flight"))
+    assert value(metrics, "saved_usd_total", service="shop", mechanism="single-flight") == 1
+    assert value(metrics, "tokens_total", **ROUTE, kind="input") is None
+    assert value(metrics, "cache_hits_total", service="shop", layer="exact") is None
+    assert value(metrics, "requests_total", **ROUTE, endpoint="chat", outcome="ok", cache="joined") == 1
+
+
 def test_nothing_saved_is_no_mechanism(metrics: PrometheusMetrics) -> None:
     metrics.tell(replace(ANSWERED, saved_usd=Decimal(0), saved_by=None))
     assert value(metrics, "saved_usd_total", service="shop", mechanism="tier") is None

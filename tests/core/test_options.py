@@ -49,6 +49,12 @@ def test_a_header_wins_over_the_body() -> None:
     assert (said.tier, said.fallback) == (Tier.LIGHT, False)
 
 
+def test_keeping_tool_calls_is_said_in_a_header_or_in_the_body() -> None:
+    assert from_headers(cache_tools="true").tools
+    assert from_body({"cache": {"tools": True}}).tools
+    assert not from_headers(cache_tools="false").tools
+
+
 def test_strict_is_said_in_a_header_or_in_the_body() -> None:
     assert parse_options({"x-thriftgate-strict": "true"}, {}).strict
     assert parse_options({}, {"thriftgate": {"strict": True}}).strict
