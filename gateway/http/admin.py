@@ -65,6 +65,7 @@ def admin_app(
     _describe_hot_routes(app)
     _add_health(app, readiness)
     _add_models(app, catalog, embedding_models, keyring, started_at)
+    _add_files(app, keyring)
     _add_metrics(app, keyring, metrics)
     return app
 
@@ -102,6 +103,16 @@ def _add_models(
         if name not in listed or not service.may_ask(*_spellings(name)):
             raise ModelNotFound(f"There is no model `{name}`.", param="model")
         return _json(listed[name])
+
+
+def _add_files(app: FastAPI, keyring: Keyring) -> None:
+    """The gateway keeps no files, and says so truly: clients that look before they upload see an empty list."""
+
+    @app.get("/v1/files", summary="List a service's files: none are kept", responses={401: {}})
+    @app.get("/files", include_in_schema=False)
+    async def files(request: Request) -> Response:
+        keyring.service(request.headers)
+        return _json({"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False})
 
 
 def _add_metrics(app: FastAPI, keyring: Keyring, metrics: Metrics) -> None:

@@ -84,6 +84,15 @@ async def test_a_missing_or_wrong_key_is_a_401_the_sdk_knows(tmp_path: Path, fou
     assert by_header.status_code == 200
 
 
+async def test_the_list_of_files_is_empty_and_asks_for_a_key(tmp_path: Path, four_providers: Config) -> None:
+    services = [{"name": "shop", "key": "right"}]
+    async with running(tmp_path, {**four_providers, "services": services}) as gateway:
+        refused = await gateway.http.get("/v1/files")
+        listed = await gateway.http.get("/v1/files", headers={"authorization": "Bearer right"})
+    assert refused.status_code == 401
+    assert listed.json()["data"] == []
+
+
 async def test_a_service_may_ask_only_for_what_it_lists(tmp_path: Path, four_providers: Config) -> None:
     services = [{"name": "shop", "key": "k", "models": ["auto:light", TERRA]}]
     headers = {"authorization": "Bearer k"}

@@ -6,7 +6,7 @@ The suite was written against a mock that accepts anything. Left out, with the r
 - stored completions (retrieve, update, list, delete) and deleting a model: nothing is stored here.
 - the strict variants of embeddings without `encoding_format`: the SDK asks for base64 by itself, and its strict mode
   then wants numbers; their mock sends numbers whatever was asked. The loose variants decode our base64.
-- files: not served yet.
+- files but their list: none are kept here.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ def its_own_tests_of_embeddings() -> None:
 @check
 def its_own_tests_of_models() -> None:
     suite("test_models.py", "not delete")
+
+
+@check
+def its_own_tests_of_the_list_of_files() -> None:
+    suite("test_files.py", "list")
 
 
 with tarfile.open(next(VENV.glob("openai-*.tar.gz"))) as source:
