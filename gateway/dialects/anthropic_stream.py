@@ -7,33 +7,33 @@ without message_stop is cut. Events and blocks that are not known here are passe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from gateway.core.chunks import Chunk
-from gateway.core.errors import UpstreamCut, UpstreamMalformed
+from gateway.core.errors import UpstreamCut
 from gateway.dialects.anthropic_answer import THOUGHTS, finish_reason, openai_usage, refusal_text
+from gateway.dialects.event_stream import EventStream
 from gateway.dialects.payload import malformed, parse_object
 from gateway.dialects.refusal import refusal_in_stream
-from gateway.dialects.sse import Event, EventParser
+from gateway.dialects.sse import Event
 
 _Event = Mapping[str, Any]
 
 
-class AnthropicStream:
+class AnthropicStream(EventStream):
     """One streamed answer."""
 
     def __init__(self) -> None:
-        self._events = EventParser()
+        super().__init__()
         self._envelope: Chunk = {}
         self._usage: dict[str, Any] = {}
         self._block: dict[str, Any] = {}  # the content block being written; blocks do not overlap
         self._arguments_came = False
         self._tools = 0
         self._finished = False
-        self._done = False
         self._handlers: Mapping[str, Callable[[_Event], list[Chunk]]] = {
             "message_start": self._message_start,
             "content_block_start": self._block_start,
@@ -43,21 +43,6 @@ class AnthropicStream:
             "message_stop": self._message_stop,
             "error": self._error,
         }
-
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """The chunks that `data` completes, each before an error behind it. Raises UpstreamError."""
-        for event in self._events.feed(data):
-            yield from self._read(event)
-
-    def close(self) -> Iterator[Chunk]:
-        """The body has ended. Raises UpstreamCut unless the terminal event has come; half an event is a cut too."""
-        try:
-            for event in self._events.close():
-                yield from self._read(event)
-        except UpstreamMalformed as error:
-            raise _cut() from error
-        if not self._done:
-            raise _cut()
 
     def _read(self, event: Event) -> list[Chunk]:
         if self._done:
@@ -158,7 +143,3 @@ def _object(event: _Event, key: str) -> Mapping[str, Any]:
 def _so_far(block: Mapping[str, Any], key: str) -> str:
     value = block.get(key)
     return value if isinstance(value, str) else ""
-
-
-def _cut() -> UpstreamCut:
-    return UpstreamCut("The provider's answer ended before it was finished.", reached=True)

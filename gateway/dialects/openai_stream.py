@@ -11,49 +11,34 @@ events looks exactly like that, and the usage would be missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.core.chunks import Chunk
-from gateway.core.errors import UpstreamCut, UpstreamMalformed
+from gateway.core.errors import UpstreamCut
+from gateway.dialects.event_stream import EventStream
 from gateway.dialects.payload import malformed, parse_object
 from gateway.dialects.refusal import refusal_in_stream
-from gateway.dialects.sse import Event, EventParser
+from gateway.dialects.sse import Event
 
 Tidy = Callable[[dict[str, Any]], None]
 """Takes a provider's own additions out of a chunk or a completion, in place; raises for what is really an error."""
 
 
-class OpenAIStream:
+class OpenAIStream(EventStream):
     """One streamed answer. `usage_per_choice`: each usage counts one choice's output (llama.cpp), so they add up;
     else the last one stands."""
 
-    __slots__ = ("_done", "_envelope", "_events", "_finished", "_started", "_tidy", "_usage", "_usage_per_choice")
+    __slots__ = ("_envelope", "_finished", "_started", "_tidy", "_usage", "_usage_per_choice")
 
     def __init__(self, tidy: Tidy, *, usage_per_choice: bool = False) -> None:
-        self._events = EventParser()
+        super().__init__()
         self._tidy = tidy
         self._usage_per_choice = usage_per_choice
         self._started: set[int] = set()
         self._finished: set[int] = set()
         self._envelope: Chunk = {}
         self._usage: dict[str, Any] = {}
-        self._done = False
-
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """The chunks that `data` completes, each before an error behind it. Raises UpstreamError."""
-        for event in self._events.feed(data):
-            yield from self._read(event)
-
-    def close(self) -> Iterator[Chunk]:
-        """The body has ended. Raises UpstreamCut unless the terminal event has come; half an event is a cut too."""
-        try:
-            for event in self._events.close():
-                yield from self._read(event)
-        except UpstreamMalformed as error:
-            raise _cut() from error
-        if not self._done:
-            raise _cut()
 
     def _read(self, event: Event) -> list[Chunk]:
         if self._done:
@@ -131,7 +116,3 @@ def _check_tool_calls(calls: object) -> None:
     )
     if not whole:
         raise malformed("has tool calls that are not a list of objects")
-
-
-def _cut() -> UpstreamCut:
-    return UpstreamCut("The provider's answer ended before it was finished.", reached=True)
