@@ -45,8 +45,6 @@ class AnthropicStream(EventStream):
         }
 
     def _read(self, event: Event) -> list[Chunk]:
-        if self._done:
-            return []
         parsed = parse_object(event.data)
         kind = parsed.get("type", event.name)
         handler = self._handlers.get(kind) if isinstance(kind, str) else None

@@ -22,22 +22,26 @@ class EventStream(ABC):
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """The chunks that `data` completes, each before an error behind it. Raises UpstreamError."""
-        for event in self._events.feed(data):
-            yield from self._read(event)
+        yield from self._chunks(self._events.feed(data))
 
     def close(self) -> Iterator[Chunk]:
         """The body has ended. Raises UpstreamCut unless the terminal event has come; half an event is a cut too."""
         try:
-            for event in self._events.close():
-                yield from self._read(event)
+            yield from self._chunks(self._events.close())
         except UpstreamMalformed as error:
             raise _cut() from error
         if not self._done:
             raise _cut()
 
+    def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
+        """After the terminal event nothing is read any more."""
+        for event in events:
+            if not self._done:
+                yield from self._read(event)
+
     @abstractmethod
     def _read(self, event: Event) -> list[Chunk]:
-        """One event. After the terminal one, nothing is read any more."""
+        """The chunks of one event."""
 
 
 def _cut() -> UpstreamCut:

@@ -41,8 +41,6 @@ class OpenAIStream(EventStream):
         self._usage: dict[str, Any] = {}
 
     def _read(self, event: Event) -> list[Chunk]:
-        if self._done:
-            return []
         if event.data == b"[DONE]":
             return self._end()
         chunk = parse_object(event.data)
