@@ -98,12 +98,15 @@ class Pipeline:
                 return found.entry
             trail.mechanism = None if plan.pinned else "tier"
             return question.open(
-                SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail.call, found))
+                SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail.call, plan, found))
             )
 
-    def _keeping(self, call: Call, found: Found) -> Callable[[Flight], Awaitable[None]]:
+    def _keeping(self, call: Call, plan: Plan, found: Found) -> Callable[[Flight], Awaitable[None]]:
+        """What a model below the planned one answered, in its need, is not kept: it would go on answering after it."""
+
         async def keep(flight: Flight) -> None:
-            await self._lookup.keep(call, found, _entry(flight))
+            if flight.model.tier.rank >= plan.attempts[0].tier.rank:
+                await self._lookup.keep(call, found, _entry(flight))
 
         return keep
 

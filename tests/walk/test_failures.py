@@ -29,6 +29,19 @@ async def test_auto_falls_back_before_the_first_chunk(
     assert failed.provider == "openai"
 
 
+async def test_what_a_lower_tier_answered_in_need_is_not_kept(
+    tmp_path: Path, four_providers: Config, openai_upstream: loopback.Upstream, anthropic_upstream: loopback.Upstream
+) -> None:
+    anthropic_upstream.always(loopback.Refuse(503))
+    openai_upstream.script(loopback.Refuse(503), loopback.Refuse(503))
+    async with running(tmp_path, four_providers) as gateway:
+        in_need = await gateway.ask("Wombats dig at night.")
+        well_again = await gateway.ask("Wombats dig at night.")
+    assert in_need.headers["x-thriftgate-model"] == "local"
+    assert well_again.headers["x-thriftgate-cache"] == "miss"
+    assert well_again.headers["x-thriftgate-model"] == TERRA
+
+
 async def test_a_pinned_model_is_never_swapped(
     tmp_path: Path, four_providers: Config, openai_upstream: loopback.Upstream
 ) -> None:
