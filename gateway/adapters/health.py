@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from gateway.core.events import Degraded, Recovered
+from gateway.core.events import Component, Degraded, Recovered
 from gateway.ports import Observer
-
-Component = Literal["exact_cache", "semantic_cache", "embedder", "ledger", "provider", "observer"]
 
 
 class Health:

@@ -16,9 +16,10 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
 from gateway.adapters.behind import Behind
-from gateway.adapters.health import Component, Health
+from gateway.adapters.health import Health
 from gateway.adapters.redis_client import TIMEOUT_S, NotAsked, RedisClient, RedisTrouble, Refused, Unanswered, translate
 from gateway.core.breaker import Breaker
+from gateway.core.events import Component
 from gateway.ports import Clock, Observer
 
 T = TypeVar("T")

@@ -12,6 +12,9 @@ from gateway.core.usage import Usage
 CacheVerdict = Literal["hit", "semantic-hit", "joined", "miss", "bypass", "refresh"]
 Outcome = Literal["ok", "client_error", "refused", "upstream_error", "client_disconnect", "internal_error"]
 
+Component = Literal["exact_cache", "semantic_cache", "embedder", "ledger", "provider", "observer", "keys"]
+"""A part that can be broken while requests go on."""
+
 Endpoint = Literal["chat", "embeddings", "messages", "responses", "completions"]
 """A closed set: it is a label of metrics."""
 
@@ -62,7 +65,7 @@ class Degraded:
     `detail` is for an operator's log: no prompts, no keys.
     """
 
-    component: Literal["exact_cache", "semantic_cache", "embedder", "ledger", "provider", "observer"]
+    component: Component
     detail: str
 
 
@@ -70,7 +73,7 @@ class Degraded:
 class Recovered:
     """The counterpart of `Degraded`."""
 
-    component: Literal["exact_cache", "semantic_cache", "embedder", "ledger", "provider", "observer"]
+    component: Component
 
 
 @dataclass(frozen=True, slots=True)
