@@ -155,9 +155,9 @@ class Gateway:
             self._stack.push_async_callback(part.stop)
         self._stack.push_async_callback(self._counter.stop)
         self._stack.push_async_callback(self._transport.close)
-        for provider in self._providers.values():
-            await provider.start()
-            self._stack.push_async_callback(provider.stop)
+        for server in self._servers.values():
+            await server.start()
+            self._stack.push_async_callback(server.stop)
         self._tasks.start(self._load_models())
         self._stack.push_async_callback(self._tasks.drain, _DRAIN_S)
 

@@ -48,14 +48,15 @@ class Upstream:
 
 
 class Provider(Protocol):
-    """One configured provider."""
+    """One configured provider. It owns nothing that must be stopped: a reload makes new ones, and the old are
+    forgotten with their last request."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def absence(self) -> str | None:
-        """Why it can serve nothing at all (no key), or None. Constant for the life of the process."""
+        """Why it can serve nothing at all (no key), or None. Constant."""
 
     @property
     def waiting_for(self) -> str | None:
@@ -70,11 +71,6 @@ class Provider(Protocol):
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """Forward an OpenAI embeddings request; returns the provider's OpenAI-shaped answer."""
-
-    async def start(self) -> None:
-        """Begin whatever runs in the background (a child process). Returns at once."""
-
-    async def stop(self) -> None: ...
 
 
 class Cache(Protocol):

@@ -67,12 +67,6 @@ class HttpProvider:
             **dialect.credentials(api_key),
         }
 
-    async def start(self) -> None:
-        """Nothing runs in the background."""
-
-    async def stop(self) -> None:
-        """The transport is shared, and closed by whoever made it."""
-
     @asynccontextmanager
     async def chat(
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False

@@ -20,8 +20,9 @@ from gateway.ports import Provider, Upstream
 
 
 class LlamaProvider:
-    """`connect` makes the HTTP provider for a server that is ready: its `base_url`, `api_key` and `total_slots` are
-    known by then. `wait_s` bounds the waiting of one request, unless its model has a deadline of its own."""
+    """`server` is started and stopped by whoever made it. `connect` makes the HTTP provider for one that is ready: its
+    `base_url`, `api_key` and `total_slots` are known by then. `wait_s` bounds the waiting of one request, unless its
+    model has a deadline of its own."""
 
     def __init__(
         self, name: str, server: LlamaServer, connect: Callable[[LlamaServer], Provider], wait_s: float
@@ -56,21 +57,11 @@ class LlamaProvider:
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         return await (await self._when_ready(model)).embed(body, model)
 
-    async def start(self) -> None:
-        await self._server.start()
-
-    async def stop(self) -> None:
-        if self._connected is not None:
-            await self._connected[1].stop()
-            self._connected = None
-        await self._server.stop()
-
     async def _when_ready(self, model: Model) -> Provider:
         if self._server.waiting_for is not None:
             await self._wait(model.deadlines.first_token_s if model.deadlines else self._wait_s)
         if self._connected is None or self._connected[0] != self._server.base_url:
-            await self._reconnect()
-        assert self._connected is not None
+            self._connected = (self._server.base_url, self._connect(self._server))
         return self._connected[1]
 
     async def _wait(self, wait_s: float) -> None:
@@ -79,11 +70,3 @@ class LlamaProvider:
         except ChildNotReady as exc:
             waited_for = self._server.waiting_for or self._server.model
             raise UpstreamTimeout(f"{self._name}: {waited_for}, not ready after {wait_s:g} s") from exc
-
-    async def _reconnect(self) -> None:
-        """The new one is in place before the first await, so two requests at once make one connection."""
-        old, new = self._connected, self._connect(self._server)
-        self._connected = (self._server.base_url, new)
-        await new.start()
-        if old is not None:
-            await old[1].stop()

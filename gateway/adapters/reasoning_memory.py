@@ -62,12 +62,6 @@ class ReasoningMemory:
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         return await self._provider.embed(body, model)
 
-    async def start(self) -> None:
-        await self._provider.start()
-
-    async def stop(self) -> None:
-        await self._provider.stop()
-
     async def _refilled(self, chat: ChatRequest) -> ChatRequest:
         if not any(_lost_its_reasoning(message) for message in chat.messages):
             return chat

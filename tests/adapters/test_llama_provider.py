@@ -58,34 +58,37 @@ async def answer(provider: LlamaProvider, chat: ChatRequest, model: Model = TINY
 async def test_a_request_that_comes_while_the_model_loads_is_answered(
     tiny_model: Path, data_dir: DataDir, connect: Connect, stream: bool
 ) -> None:
-    provider = LlamaProvider("local", LlamaServer(Engine(str(tiny_model), slots=1), data_dir), connect, wait_s=60)
-    await provider.start()
+    server = LlamaServer(Engine(str(tiny_model), slots=1), data_dir)
+    provider = LlamaProvider("local", server, connect, wait_s=60)
+    await server.start()
     assert provider.waiting_for is not None
     chunks = await answer(provider, hello(stream=stream))
     assert provider.waiting_for is None
     usage = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
     assert usage[-1]["completion_tokens"] == 8
-    await provider.stop()
+    await server.stop()
 
 
 async def test_a_request_that_waits_too_long_is_told_what_for(
     tiny_model: Path, data_dir: DataDir, connect: Connect
 ) -> None:
-    provider = LlamaProvider("local", LlamaServer(Engine(str(tiny_model), slots=1), data_dir), connect, wait_s=0)
-    await provider.start()
+    server = LlamaServer(Engine(str(tiny_model), slots=1), data_dir)
+    provider = LlamaProvider("local", server, connect, wait_s=0)
+    await server.start()
     with pytest.raises(UpstreamTimeout, match="local: starting tiny, not ready after 0 s"):
         await answer(provider, hello())
-    await provider.stop()
+    await server.stop()
 
 
 async def test_a_models_own_deadline_bounds_the_waiting_too(
     tiny_model: Path, data_dir: DataDir, connect: Connect
 ) -> None:
-    provider = LlamaProvider("local", LlamaServer(Engine(str(tiny_model), slots=1), data_dir), connect, wait_s=60)
-    await provider.start()
+    server = LlamaServer(Engine(str(tiny_model), slots=1), data_dir)
+    provider = LlamaProvider("local", server, connect, wait_s=60)
+    await server.start()
     with pytest.raises(UpstreamTimeout, match="not ready after 0 s"):
         await answer(provider, hello(), replace(TINY, deadlines=Deadlines(first_token_s=0)))
-    await provider.stop()
+    await server.stop()
 
 
 async def test_a_restarted_model_is_found_on_its_new_port(
@@ -94,7 +97,7 @@ async def test_a_restarted_model_is_found_on_its_new_port(
     engine = Engine(str(tiny_model), slots=1)
     server = LlamaServer(engine, data_dir, backoff=Backoff(first_s=0.001), on_state=states)
     provider = LlamaProvider("local", server, connect, wait_s=60)
-    await provider.start()
+    await server.start()
     await answer(provider, hello())
     before = server.base_url
     first = await states.until(Phase.READY)
@@ -103,4 +106,4 @@ async def test_a_restarted_model_is_found_on_its_new_port(
     await states.until(Phase.RESTARTING)
     assert await answer(provider, hello())
     assert server.base_url != before
-    await provider.stop()
+    await server.stop()
