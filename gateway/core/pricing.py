@@ -1,8 +1,15 @@
-"""Where a cost is derived: one function, `Decimal` dollars, rounded once where it is stored."""
+"""Where a cost is derived: one function, `Decimal` dollars, rounded once where it is stored.
+
+Theory of operation. A `Price` is what holds now, and the `changes` to it that are dated: which of them counts is
+decided by the moment at which an answer was asked for, so a row whose date comes takes over by itself. What holds at
+one moment is one set of `Rates` for the whole answer: those of batches, else those of the hour, else those of the
+length of its input. Rates are never mixed within an answer, because no vendor does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -11,33 +18,63 @@ from gateway.core.usage import Usage
 NANO_PER_USD = 1_000_000_000
 WEEKDAYS = frozenset(range(5))
 """Monday to Friday, as `datetime.weekday` counts."""
+EVERY_DAY = frozenset(range(7))
+LIFETIME_S = 3_600.0
+"""Longer than a request lives: `timeouts.total_s` is 600 s, and an attempt may be tried again."""
 _PER_MTOK = Decimal(1_000_000)
+_S_PER_HOUR = 3_600
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """US dollars per million tokens. Cache rates that are None are the input rate."""
+    """US dollars per million tokens. None is the rate of what it is a kind of: cached input is input, a write for an
+    hour is a write, audio is text."""
 
     input_usd: Decimal = Decimal(0)
     output_usd: Decimal = Decimal(0)
     cache_read_usd: Decimal | None = None
     cache_write_usd: Decimal | None = None
+    cache_write_1h_usd: Decimal | None = None
+    audio_input_usd: Decimal | None = None
+    audio_output_usd: Decimal | None = None
+
+    @classmethod
+    def of_gpu_hour(cls, gpu_hour_usd: Decimal, prompt_tokens_per_s: Decimal, output_tokens_per_s: Decimal) -> Rates:
+        """What a token costs on hardware that is paid by the hour: its share of the hour it keeps the machine busy.
+
+        Both speeds are the machine's, all requests at once together, as measured under your load. At $2 an hour, 50
+        output tokens a second make $11.11 a million and 600 make $0.93. Input found in the engine's own prompt cache
+        keeps nothing busy.
+        """
+        hourly_mtok = _S_PER_HOUR / _PER_MTOK
+        return cls(
+            gpu_hour_usd / (prompt_tokens_per_s * hourly_mtok),
+            gpu_hour_usd / (output_tokens_per_s * hourly_mtok),
+            cache_read_usd=Decimal(0),
+        )
 
     def cost(self, usage: Usage) -> Decimal:
-        read = self.input_usd if self.cache_read_usd is None else self.cache_read_usd
-        write = self.input_usd if self.cache_write_usd is None else self.cache_write_usd
+        written = _else(self.cache_write_usd, self.input_usd)
         total = (
-            self.input_usd * usage.uncached_tokens
-            + read * usage.cache_read_tokens
-            + write * usage.cache_write_tokens
-            + self.output_usd * usage.output_tokens
+            self.input_usd * (usage.uncached_tokens - usage.audio_input_tokens)
+            + _else(self.audio_input_usd, self.input_usd) * usage.audio_input_tokens
+            + _else(self.cache_read_usd, self.input_usd) * usage.cache_read_tokens
+            + written * usage.cache_write_short_tokens
+            + _else(self.cache_write_1h_usd, written) * usage.cache_write_1h_tokens
+            + self.output_usd * (usage.output_tokens - usage.audio_output_tokens)
+            + _else(self.audio_output_usd, self.output_usd) * usage.audio_output_tokens
         )
         return total / _PER_MTOK
 
-    def most(self, usage: Usage) -> Decimal:
-        """The most so many tokens can cost: any input may turn out to be written to a cache, which is often dearer."""
-        dearest = max(rate for rate in (self.input_usd, self.cache_read_usd, self.cache_write_usd) if rate is not None)
-        return (dearest * usage.input_tokens + self.output_usd * usage.output_tokens) / _PER_MTOK
+    @property
+    def dearest_input_usd(self) -> Decimal:
+        """Any input may turn out to be written to a cache for an hour, which costs Anthropic's customers double."""
+        kinds = (self.cache_read_usd, self.cache_write_usd, self.cache_write_1h_usd, self.audio_input_usd)
+        return max([self.input_usd, *(rate for rate in kinds if rate is not None)])
+
+    @property
+    def dearest_output_usd(self) -> Decimal:
+        return max(self.output_usd, _else(self.audio_output_usd, self.output_usd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +99,75 @@ class Peak:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a price becomes from a moment on (Unix seconds): all of it, nothing of the old one is kept."""
+
+    from_s: float
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
-    """What a model costs: its base rates, dearer long contexts, dearer hours."""
+    """What a model costs: its base rates, dearer long contexts, dearer hours, batches, and how all that will change.
+
+    A peak's rates hold whatever the length. `batch` has rates and long contexts of its own; None: batches cost what
+    everything does. `changes` are in the order of their moments. `source` says who quotes it.
+    """
 
     rates: Rates = Rates()
     long_contexts: tuple[LongContext, ...] = ()
     peaks: tuple[Peak, ...] = ()
+    batch: Price | None = None
+    changes: tuple[Change, ...] = ()
+    source: str = field(default="", compare=False)
 
-    def cost(self, usage: Usage, unix_s: float) -> Decimal:
+    def cost(self, usage: Usage, unix_s: float, *, batch: bool = False) -> Decimal:
         """Exact dollars of one answer asked at `unix_s`; never negative, because counts and rates never are."""
+        return self.in_force(unix_s).rates_for(usage.input_tokens, unix_s, batch=batch).cost(usage)
+
+    def in_force(self, unix_s: float) -> Price:
+        """What holds at a moment: the last change that has come."""
+        return next((change.price for change in reversed(self.changes) if change.from_s <= unix_s), self)
+
+    def rates_for(self, input_tokens: int, unix_s: float, *, batch: bool = False) -> Rates:
+        """The rates of an answer with so much input, of what is in force."""
+        if batch and self.batch is not None:
+            return self.batch.rates_for(input_tokens, unix_s)
         at = datetime.fromtimestamp(unix_s, UTC)
         peak = next((peak.rates for peak in self.peaks if peak.covers(at)), None)
-        if peak is not None:
-            return peak.cost(usage)
-        return self._rates_for(usage).cost(usage)
+        return peak or self._by_length(input_tokens)
 
-    def bound(self, usage: Usage) -> Decimal:
-        """The most that `usage`, or any smaller one, can cost at any hour: what a reservation must cover."""
-        reached = (step.rates for step in self.long_contexts if usage.input_tokens > step.over_tokens)
-        return max(rates.most(usage) for rates in (self.rates, *reached, *(peak.rates for peak in self.peaks)))
+    def dearest(self, input_tokens: int, unix_s: float | None = None) -> Rates:
+        """Plain input and output rates that no token costs more than, in any answer with so much input or less:
+        whatever becomes of its input, at any hour, and whether or not a change comes while it runs.
 
-    def _rates_for(self, usage: Usage) -> Rates:
-        over = [step for step in self.long_contexts if usage.input_tokens > step.over_tokens]
+        `unix_s` is when it is asked for; None: whenever.
+        """
+        possible = list(self._possible(input_tokens, unix_s))
+        return Rates(
+            max(rates.dearest_input_usd for rates in possible),
+            max(rates.dearest_output_usd for rates in possible),
+        )
+
+    def bound(self, usage: Usage, unix_s: float | None = None) -> Decimal:
+        """The most that `usage`, or any smaller one, can cost: what a reservation must cover. As `dearest`."""
+        return self.dearest(usage.input_tokens, unix_s).cost(Usage(usage.input_tokens, usage.output_tokens))
+
+    def _possible(self, input_tokens: int, unix_s: float | None) -> Iterator[Rates]:
+        for price in self._rows(unix_s):
+            yield price.rates
+            yield from (peak.rates for peak in price.peaks)
+            yield from (step.rates for step in price.long_contexts if input_tokens > step.over_tokens)
+
+    def _rows(self, unix_s: float | None) -> Iterator[Price]:
+        """What may be in force while a request of that moment runs."""
+        yield self if unix_s is None else self.in_force(unix_s)
+        for change in self.changes:
+            if unix_s is None or unix_s < change.from_s <= unix_s + LIFETIME_S:
+                yield change.price
+
+    def _by_length(self, input_tokens: int) -> Rates:
+        over = [step for step in self.long_contexts if input_tokens > step.over_tokens]
         return max(over, key=lambda step: step.over_tokens).rates if over else self.rates
 
 
@@ -98,3 +182,7 @@ def to_nano(usd: Decimal) -> int:
 def from_nano(nano_usd: int) -> Decimal:
     """Integer nano-dollars back to dollars, exactly."""
     return Decimal(nano_usd) / NANO_PER_USD
+
+
+def _else(rate: Decimal | None, kind_of: Decimal) -> Decimal:
+    return kind_of if rate is None else rate

@@ -11,7 +11,11 @@ Source = Literal["upstream", "estimated"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens, all >= 0. `input_tokens` = uncached + cache_read + cache_write (OpenAI's rule)."""
+    """Tokens, all >= 0. `input_tokens` = uncached + cache_read + cache_write (OpenAI's rule).
+
+    The others are parts: an hour's writes (Anthropic's `ttl: 1h`) of all writes, audio input of the uncached input,
+    reasoning and audio output of the output.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -19,11 +23,19 @@ class Usage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     source: Source = "upstream"
+    cache_write_1h_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
 
     @property
     def uncached_tokens(self) -> int:
         """Input tokens billed at the full input price."""
         return self.input_tokens - self.cache_read_tokens - self.cache_write_tokens
+
+    @property
+    def cache_write_short_tokens(self) -> int:
+        """Written for the provider's usual time: 5 minutes at Anthropic, 30 at OpenAI."""
+        return self.cache_write_tokens - self.cache_write_1h_tokens
 
     @property
     def total_tokens(self) -> int:
@@ -37,22 +49,42 @@ class Usage:
             self.cache_write_tokens + other.cache_write_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             "estimated" if "estimated" in (self.source, other.source) else "upstream",
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+            self.audio_input_tokens + other.audio_input_tokens,
+            self.audio_output_tokens + other.audio_output_tokens,
         )
 
     @classmethod
     def from_openai(cls, usage: Mapping[str, Any]) -> Usage:
-        """Read an OpenAI-shaped usage object: absent or impossible counts are 0, parts never exceed the whole."""
+        """Read an OpenAI-shaped usage object: absent or impossible counts are 0, parts never exceed the whole.
+
+        OpenAI does not say how much of the audio was cached: what cannot be is counted as audio.
+        """
         prompt_details = _object(usage.get("prompt_tokens_details"))
         completion_details = _object(usage.get("completion_tokens_details"))
         input_tokens = _count(usage.get("prompt_tokens"))
         output_tokens = _count(usage.get("completion_tokens"))
         cache_read = min(_count(prompt_details.get("cached_tokens")), input_tokens)
         cache_write = min(_count(prompt_details.get("cache_write_tokens")), input_tokens - cache_read)
-        reasoning = min(_count(completion_details.get("reasoning_tokens")), output_tokens)
-        return cls(input_tokens, output_tokens, cache_read, cache_write, reasoning)
+        written = _object(prompt_details.get("cache_write_tokens_details"))
+        return cls(
+            input_tokens,
+            output_tokens,
+            cache_read,
+            cache_write,
+            min(_count(completion_details.get("reasoning_tokens")), output_tokens),
+            cache_write_1h_tokens=min(_count(written.get("ttl_1h_tokens")), cache_write),
+            audio_input_tokens=min(_count(prompt_details.get("audio_tokens")), input_tokens - cache_read - cache_write),
+            audio_output_tokens=min(_count(completion_details.get("audio_tokens")), output_tokens),
+        )
 
     def to_openai(self) -> dict[str, Any]:
-        """The OpenAI shape, with every detail field a client may look for."""
+        """The OpenAI shape, with every detail field a client may look for.
+
+        An hour's writes, which OpenAI does not have, are named as its Responses API names its own long ones
+        (`cache_write_tokens_details: {ttl_12h_tokens}`, openai-python 3.54).
+        """
+        long_writes = _if_any("ttl_1h_tokens", self.cache_write_1h_tokens)
         return {
             "prompt_tokens": self.input_tokens,
             "completion_tokens": self.output_tokens,
@@ -60,9 +92,18 @@ class Usage:
             "prompt_tokens_details": {
                 "cached_tokens": self.cache_read_tokens,
                 "cache_write_tokens": self.cache_write_tokens,
+                **({"cache_write_tokens_details": long_writes} if long_writes else {}),
+                **_if_any("audio_tokens", self.audio_input_tokens),
             },
-            "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
+            "completion_tokens_details": {
+                "reasoning_tokens": self.reasoning_tokens,
+                **_if_any("audio_tokens", self.audio_output_tokens),
+            },
         }
+
+
+def _if_any(field: str, tokens: int) -> dict[str, int]:
+    return {field: tokens} if tokens else {}
 
 
 def _object(value: object) -> Mapping[str, Any]:

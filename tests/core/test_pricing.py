@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -7,12 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.pricing import FREE, WEEKDAYS, LongContext, Peak, Price, Rates, from_nano, to_nano
+from gateway.core.pricing import (
+    EVERY_DAY,
+    FREE,
+    LIFETIME_S,
+    WEEKDAYS,
+    Change,
+    LongContext,
+    Peak,
+    Price,
+    Rates,
+    from_nano,
+    to_nano,
+)
 from gateway.core.usage import Usage
 
 
 def rates(*usd: str) -> Rates:
-    """Input, output, cache read, cache write: dollars per million tokens."""
+    """Input, output, cache read, cache write, the same for an hour, audio in, audio out: dollars per million tokens."""
     return Rates(*map(Decimal, usd))
 
 
@@ -28,23 +41,45 @@ DOLLARS = st.decimals(0, 1_000, places=6)
 MOMENTS = st.floats(0, datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 
 
-@st.composite
-def usages(draw: st.DrawFn) -> Usage:
-    uncached, read, write, output = (draw(COUNTS) for _ in range(4))
-    return Usage(uncached + read + write, output, read, write)
+def used(counts: tuple[int, ...]) -> Usage:
+    """From counts that do not overlap: text, audio, read, written, written for an hour, text out, audio out."""
+    text, audio, read, written, hour, said, spoken = counts
+    return Usage(
+        text + audio + read + written + hour,
+        said + spoken,
+        read,
+        written + hour,
+        cache_write_1h_tokens=hour,
+        audio_input_tokens=audio,
+        audio_output_tokens=spoken,
+    )
 
 
-@st.composite
-def all_rates(draw: st.DrawFn) -> Rates:
-    return Rates(draw(DOLLARS), draw(DOLLARS), draw(st.none() | DOLLARS), draw(st.none() | DOLLARS))
+KINDS = st.tuples(*[COUNTS] * 7)
+USAGES = KINDS.map(used)
+OPTIONAL = st.none() | DOLLARS
+RATES = st.builds(Rates, DOLLARS, DOLLARS, OPTIONAL, OPTIONAL, OPTIONAL, OPTIONAL, OPTIONAL)
+STEPS = st.lists(st.builds(LongContext, st.integers(0, 3_000_000), RATES), max_size=3).map(tuple)
+MINUTES = st.integers(0, 1_440)
+PEAKS = st.lists(st.builds(Peak, MINUTES, MINUTES, RATES, st.frozensets(st.integers(0, 6))), max_size=3).map(tuple)
+UNDATED = st.builds(Price, RATES, STEPS, PEAKS, st.none() | st.builds(Price, RATES, STEPS))
 
 
 @st.composite
 def prices(draw: st.DrawFn) -> Price:
-    steps = st.builds(LongContext, st.integers(0, 3_000_000), all_rates())
-    minutes = st.integers(0, 1_440)
-    peaks = st.builds(Peak, minutes, minutes, all_rates(), st.frozensets(st.integers(0, 6)))
-    return Price(draw(all_rates()), tuple(draw(st.lists(steps, max_size=3))), tuple(draw(st.lists(peaks, max_size=3))))
+    dated = draw(st.dictionaries(MOMENTS, UNDATED, max_size=3))
+    return replace(draw(UNDATED), changes=tuple(Change(when, dated[when]) for when in sorted(dated)))
+
+
+@st.composite
+def only_dearer_when_longer(draw: st.DrawFn) -> Price:
+    """Every step is at least as dear as the one before it, in every kind of token."""
+    usd = st.lists(DOLLARS, min_size=7, max_size=7)
+    base, more, most = draw(usd), draw(usd), draw(usd)
+    once = [one + other for one, other in zip(base, more, strict=True)]
+    twice = [one + other for one, other in zip(once, most, strict=True)]
+    edges = sorted(draw(st.tuples(COUNTS, COUNTS)))
+    return Price(Rates(*base), (LongContext(edges[0], Rates(*once)), LongContext(edges[1], Rates(*twice))))
 
 
 def at(day: int, hour: int, minute: int = 0) -> float:
@@ -114,19 +149,109 @@ def test_the_highest_step_that_is_reached_holds() -> None:
     assert per_token == [1, 2, 2, 3]
 
 
-@given(prices(), usages(), MOMENTS)
-def test_a_cost_is_never_negative(price: Price, usage: Usage, when: float) -> None:
-    assert price.cost(usage, when) >= 0
+@given(prices(), USAGES, MOMENTS, st.booleans())
+def test_a_cost_is_never_negative(price: Price, usage: Usage, when: float, batch: bool) -> None:
+    assert price.cost(usage, when, batch=batch) >= 0
 
 
-@given(prices(), usages(), MOMENTS, COUNTS, COUNTS)
-def test_no_answer_within_the_bound_costs_more_at_any_hour(
-    price: Price, usage: Usage, when: float, more_input: int, more_output: int
+@given(prices(), USAGES, MOMENTS, st.floats(0, LIFETIME_S), COUNTS, COUNTS)
+def test_no_answer_within_the_bound_costs_more_whenever_it_is_billed(
+    price: Price, usage: Usage, when: float, later_s: float, more_input: int, more_output: int
 ) -> None:
-    """However its input turns out to be cached, and however much shorter it is than was feared."""
+    """However its input turns out to be cached, however much shorter it is than was feared, at any hour."""
     feared = Usage(usage.input_tokens + more_input, usage.output_tokens + more_output)
-    assert price.cost(usage, when) <= price.bound(feared)
-    assert price.cost(usage, when) <= price.bound(usage)
+    for billed_s in (when, when + later_s):
+        assert price.cost(usage, billed_s) <= price.bound(feared, when) <= price.bound(feared)
+        assert price.cost(usage, billed_s) <= price.bound(usage, when)
+
+
+@given(only_dearer_when_longer(), KINDS, st.integers(0, 6), st.integers(1, 1_000_000))
+def test_one_token_more_of_any_kind_never_costs_less(
+    price: Price, counts: tuple[int, ...], kind: int, more: int
+) -> None:
+    grown = (*counts[:kind], counts[kind] + more, *counts[kind + 1 :])
+    assert price.cost(used(counts), 0) <= price.cost(used(grown), 0)
+
+
+@given(RATES, USAGES, USAGES)
+def test_with_the_same_rates_two_answers_cost_their_sum(one: Rates, this: Usage, that: Usage) -> None:
+    assert one.cost(this) + one.cost(that) == one.cost(this + that)
+
+
+@given(prices(), USAGES, USAGES, MOMENTS)
+def test_costs_add_up_as_long_as_no_step_lies_between(price: Price, this: Usage, that: Usage, when: float) -> None:
+    level = replace(price.in_force(when), long_contexts=())
+    assert level.cost(this, when) + level.cost(that, when) == level.cost(this + that, when)
+
+
+def test_over_a_step_one_long_call_costs_more_than_two_halves() -> None:
+    """100,000 tokens twice are 2 x $0.01; 200,000 at once are five times as dear a token: $0.10."""
+    half = Usage(100_000)
+    assert 2 * to_nano(HAIKU.cost(half, 0)) == 20_000_000
+    assert to_nano(HAIKU.cost(half + half, 0)) == 100_000_000
+
+
+@given(prices(), USAGES, MOMENTS)
+def test_a_price_without_batch_rates_costs_a_batch_what_it_costs_anybody(
+    price: Price, usage: Usage, when: float
+) -> None:
+    plain = replace(price, batch=None, changes=())
+    assert plain.cost(usage, when, batch=True) == plain.cost(usage, when)
+
+
+def test_a_batch_is_priced_by_its_own_rates_and_its_own_steps() -> None:
+    price = replace(HAIKU, batch=Price(rates("0.05", "0.25"), (LongContext(100_000, rates("0.25", "1.25")),)))
+    assert to_nano(price.cost(Usage(100_000), 0, batch=True)) == 5_000_000
+    assert to_nano(price.cost(Usage(100_001), 0, batch=True)) == 25_000_250
+
+
+DEARER_ON_TUESDAY = Price(rates("1"), changes=(Change(at(24, 0), Price(rates("3"))), Change(at(26, 0), HAIKU)))
+
+
+@pytest.mark.parametrize(
+    ("when", "per_token"),
+    [
+        (0.0, "1"),
+        (at(24, 0) - 0.001, "1"),
+        (at(24, 0), "3"),
+        (at(26, 0) - 0.001, "3"),
+        (at(26, 0), "0.1"),
+        (at(30, 0), "0.1"),
+    ],
+)
+def test_a_change_holds_from_its_moment_until_the_next(when: float, per_token: str) -> None:
+    assert DEARER_ON_TUESDAY.cost(Usage(1), when) * 1_000_000 == Decimal(per_token)
+
+
+def test_a_rise_is_reserved_for_within_a_requests_lifetime_before_it_and_a_fall_is_forgotten() -> None:
+    def reserved(when: float | None) -> Decimal:
+        return DEARER_ON_TUESDAY.bound(Usage(1), when) * 1_000_000
+
+    assert reserved(at(24, 0) - LIFETIME_S - 1) == 1
+    assert reserved(at(24, 0) - LIFETIME_S) == 3
+    assert reserved(at(26, 1)) == Decimal("0.125")
+    assert reserved(None) == 3
+
+
+def test_a_bound_fears_an_hours_write_and_audio_too() -> None:
+    opus = Price(rates("4", "20", "0.2", "5", "8"))
+    spoken = Price(rates("2.5", "10", "2.5", "2.5", "2.5", "32", "64"))
+    assert opus.dearest(1) == rates("8", "20")
+    assert spoken.dearest(1) == rates("32", "64")
+
+
+def test_an_hour_of_hardware_is_shared_by_the_tokens_it_makes() -> None:
+    """$2 an hour: 50 x 3600 = 180,000 tokens, so $11.1 a million; 1,500 x 3600 = 5.4 million, so $0.37."""
+    slow, fast = (Rates.of_gpu_hour(Decimal(2), Decimal(2_000), Decimal(tokens_per_s)) for tokens_per_s in (50, 1_500))
+    assert round(slow.output_usd, 6) == Decimal("11.111111")
+    assert round(fast.output_usd, 6) == Decimal("0.370370")
+    assert round(slow.input_usd, 6) == Decimal("0.277778")
+    assert slow.cost(Usage(1_000, cache_read_tokens=1_000)) == 0
+
+
+def test_a_peak_may_hold_every_day() -> None:
+    always = Price(rates("1"), peaks=(Peak(0, 1_440, rates("2"), EVERY_DAY),))
+    assert [always.cost(Usage(1), at(day, 5)) * 1_000_000 for day in (27, 28, 29)] == [2, 2, 2]
 
 
 @given(st.integers(0, 2**53))
@@ -139,7 +264,7 @@ def test_money_is_rounded_half_to_even() -> None:
     assert [to_nano(usd) for usd in halves] == [0, 2, 2, 4]
 
 
-@given(prices(), usages(), MOMENTS)
+@given(prices(), USAGES, MOMENTS)
 def test_rounding_moves_a_cost_by_half_a_nano_dollar_at_most(price: Price, usage: Usage, when: float) -> None:
     cost_usd = price.cost(usage, when)
     assert abs(from_nano(to_nano(cost_usd)) - cost_usd) <= Decimal("0.5e-9")
