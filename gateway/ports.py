@@ -15,7 +15,10 @@ from gateway.core.budget import Amount, Budget
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, Mend
 from gateway.core.events import Event
+from gateway.core.limits import Rate
 from gateway.core.plan import Model
+from gateway.core.service import Service
+from gateway.core.service_key import ServiceKey
 
 Vector = Sequence[float]
 
@@ -25,6 +28,13 @@ class Clock(Protocol):
 
     def monotonic_s(self) -> float: ...
     def unix_s(self) -> float: ...
+
+
+class Keys(Protocol):
+    """The service keys that were minted."""
+
+    def find(self, id: str) -> ServiceKey | None:
+        """By the id that is part of the key; also one that is over. Never blocks for long, never raises."""
 
 
 class Observer(Protocol):
@@ -154,3 +164,23 @@ class Ledger(Protocol):
 
     async def spent(self, service: str, budget: Budget | None) -> Amount:
         """Settled so far in the current window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request that has come in. `rate` None: its service may make any number of requests a minute."""
+
+    id: str
+    service: str
+    rate: Rate | None = None
+
+
+class Door(Protocol):
+    """The limits of services. One that has none costs nothing here."""
+
+    async def enter(self, id: str, service: Service) -> Entry:
+        """Raises LimitExceeded, which names the limit and says when to come again. Without its state it goes by what
+        this process alone has let in."""
+
+    def leave(self, entry: Entry) -> None:
+        """Once for each entry. Returns at once and never raises; the slot is given back behind."""
