@@ -36,6 +36,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from gateway.core.limits import Rate
+
 
 class ThriftgateError(Exception):
     """The root. `retryable` says whether the *client* may usefully send the same request again."""
@@ -131,12 +133,18 @@ class AdminOnly(ThriftgateError):
 
 
 class LimitExceeded(ThriftgateError):
-    """A rate or concurrency limit of the service."""
+    """A rate or concurrency limit of the service. `rate` is what is left of its requests a minute, if limited."""
 
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
     retryable = True
+
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after_s: float | None = None, rate: Rate | None = None
+    ) -> None:
+        super().__init__(message, param=param, retry_after_s=retry_after_s)
+        self.rate = rate
 
 
 class BudgetExceeded(LimitExceeded):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.core.budget import Budget
+from gateway.core.limits import NO_LIMITS, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Service:
     baseline_model: str | None = None
     cache_scope: str = ""
     cache: CacheTerms = CacheTerms()
+    limits: Limits = NO_LIMITS
 
     def may_ask(self, *names: str) -> bool:
         """Whether any of these spellings of one model is allowed."""
