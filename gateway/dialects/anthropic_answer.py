@@ -35,15 +35,22 @@ def refusal_text(stop_details: Any) -> str:
 
 
 def openai_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """Anthropic counts uncached, written and read input apart; OpenAI's `prompt_tokens` is all three."""
+    """Anthropic counts uncached, written and read input apart; OpenAI's `prompt_tokens` is all three.
+
+    `cache_creation` takes the written apart by how long they are kept, which decides their price. A stream says it in
+    message_start only (MessageDeltaUsage of anthropic-sdk-python 2.12 has no such field).
+    """
+    kept = usage.get("cache_creation")
+    minutes, hour = (_part(kept, f"ephemeral_{time}_input_tokens") for time in ("5m", "1h"))
     read, written = _count(usage.get("cache_read_input_tokens")), _count(usage.get("cache_creation_input_tokens"))
-    details = usage.get("output_tokens_details")
+    written = max(written, minutes + hour)
     return Usage(
         input_tokens=_count(usage.get("input_tokens")) + written + read,
         output_tokens=_count(usage.get("output_tokens")),
         cache_read_tokens=read,
         cache_write_tokens=written,
-        reasoning_tokens=_count(details.get("thinking_tokens")) if isinstance(details, Mapping) else 0,
+        reasoning_tokens=_part(usage.get("output_tokens_details"), "thinking_tokens"),
+        cache_write_1h_tokens=hour,
     ).to_openai()
 
 
@@ -92,6 +99,10 @@ def _tool_call(block: Mapping[str, Any]) -> dict[str, Any]:
 def _text(block: Mapping[str, Any], key: str) -> str:
     text = block.get(key)
     return text if isinstance(text, str) else ""
+
+
+def _part(details: object, key: str) -> int:
+    return _count(details.get(key)) if isinstance(details, Mapping) else 0
 
 
 def _count(value: object) -> int:

@@ -11,6 +11,7 @@ from gateway.core.chunks import assemble
 from gateway.core.errors import UpstreamMalformed, UpstreamOverloaded, UpstreamRejected
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic import Anthropic
+from gateway.dialects.anthropic_answer import openai_usage
 from tests.dialects.cassette import play, read
 
 ANTHROPIC = Anthropic()
@@ -137,3 +138,15 @@ def test_refusals_by_status() -> None:
     missing = ANTHROPIC.error(404, {}, read("anthropic/not_found.json"))
     assert isinstance(missing, UpstreamRejected)
     assert missing.message == "model: claude-nope"
+
+
+def test_writes_for_an_hour_are_told_apart_and_never_exceed_what_was_written() -> None:
+    kept = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}
+    counts = {"input_tokens": 3, "cache_creation_input_tokens": 30, "output_tokens": 1}
+    assert Usage.from_openai(openai_usage({**counts, "cache_creation": kept})) == Usage(
+        33, 1, cache_write_tokens=30, cache_write_1h_tokens=20
+    )
+    # the parts alone, as nobody should send them: what is not counted would not be billed
+    assert Usage.from_openai(openai_usage({"input_tokens": 3, "cache_creation": kept})).cache_write_tokens == 30
+    for nothing in (None, "many", {"ephemeral_1h_input_tokens": -1}):
+        assert Usage.from_openai(openai_usage({**counts, "cache_creation": nothing})).cache_write_1h_tokens == 0

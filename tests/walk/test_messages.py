@@ -171,9 +171,10 @@ async def test_another_models_thinking_is_shown_only_to_who_asked(
 async def test_cache_marks_and_counts_reach_anthropic_and_come_back(
     tmp_path: Path, four_providers: Config, anthropic_upstream: loopback.Upstream
 ) -> None:
-    counted = loopback.Answer("Yes.", usage=Usage(100, 5, cache_read_tokens=60, cache_write_tokens=30))
+    used = Usage(100, 5, cache_read_tokens=60, cache_write_tokens=30, cache_write_1h_tokens=20)
+    counted = loopback.Answer("Yes.", usage=used)
     anthropic_upstream.always(loopback.Say(counted))
-    mark = {"type": "ephemeral"}
+    mark = {"type": "ephemeral", "ttl": "1h"}
     system = [{"type": "text", "text": "A long text.", "cache_control": mark}]
     async with client(tmp_path, four_providers) as (sdk, _):
         message = await said(sdk, True, **asking("Hi", system=system, tools=[{**WEATHER, "cache_control": mark}]))

@@ -38,12 +38,21 @@ def ending(finish_reason: object, refusal: str | None, *, called: bool) -> dict[
 
 
 def anthropic_usage(usage: Mapping[str, Any] | None) -> dict[str, Any]:
-    """From OpenAI's, whose `prompt_tokens` counts read and written cache as well."""
+    """From OpenAI's, whose `prompt_tokens` counts read and written cache as well.
+
+    How long what was written is kept is told only where some is kept for an hour. In a stream that is known at the
+    end, where the SDK does not look for it (2.12): it would keep the zeros of message_start.
+    """
     counted = Usage.from_openai(usage or {})
+    kept = {
+        "ephemeral_5m_input_tokens": counted.cache_write_short_tokens,
+        "ephemeral_1h_input_tokens": counted.cache_write_1h_tokens,
+    }
     return {
         "input_tokens": counted.uncached_tokens,
         "cache_creation_input_tokens": counted.cache_write_tokens,
         "cache_read_input_tokens": counted.cache_read_tokens,
+        **({"cache_creation": kept} if counted.cache_write_1h_tokens else {}),
         "output_tokens": counted.output_tokens,
         "output_tokens_details": {"thinking_tokens": counted.reasoning_tokens},
     }

@@ -137,11 +137,13 @@ def test_arguments_that_are_no_json_are_wrapped_not_lost() -> None:
 
 
 def test_usage_is_taken_apart_as_anthropic_counts_it() -> None:
-    usage = rendering().whole(completion({"content": "x"}, usage=Usage(100, 7, 60, 30, 4)))["usage"]
+    counted = Usage(100, 7, 60, 30, 4, cache_write_1h_tokens=20)
+    usage = rendering().whole(completion({"content": "x"}, usage=counted))["usage"]
     assert usage == {
         "input_tokens": 10,
         "cache_creation_input_tokens": 30,
         "cache_read_input_tokens": 60,
+        "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
         "output_tokens": 7,
         "output_tokens_details": {"thinking_tokens": 4},
     }
