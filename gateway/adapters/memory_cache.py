@@ -55,8 +55,12 @@ class MemoryCache:
             return
         self._entries[key] = _Entry(value, owner, self._clock.monotonic_s() + ttl_s, size_bytes)
         self._size_bytes += size_bytes
-        while self._size_bytes > self._max_bytes or len(self._entries) > self._max_entries:
-            self._drop(next(iter(self._entries)))
+        self._shrink()
+
+    def resize(self, max_bytes: int) -> None:
+        """Another bound from now on; what no longer fits goes at once."""
+        self._max_bytes = max_bytes
+        self._shrink()
 
     def forget(self, owner: str | None = None, key: str | None = None) -> int:
         """As `ports.Cache.forget`. Reads all entries if no key is given: about a millisecond."""
@@ -65,6 +69,10 @@ class MemoryCache:
         for one in found:
             self._drop(one)
         return len(found)
+
+    def _shrink(self) -> None:
+        while self._size_bytes > self._max_bytes or len(self._entries) > self._max_entries:
+            self._drop(next(iter(self._entries)))
 
     def _drop(self, key: str) -> None:
         entry = self._entries.pop(key, None)

@@ -32,13 +32,10 @@ class PrometheusMetrics:
     """Implements `ports.Observer`. A label value that is not in the configuration is `other`: junk model names from
     clients mint no series. Build one per gateway; it has its own registry."""
 
-    def __init__(self, services: Collection[str], providers: Collection[str], models: Collection[str]) -> None:
-        self._known = {
-            "service": frozenset(services),
-            "provider": frozenset(providers),
-            "model": frozenset(models),
-            "tier": frozenset(Tier),
-        }
+    def __init__(
+        self, services: Collection[str] = (), providers: Collection[str] = (), models: Collection[str] = ()
+    ) -> None:
+        self._known: dict[str, frozenset[str]] = {"tier": frozenset(Tier)}
         self._route = lru_cache(maxsize=4_096)(self._route_labels)
         self.registry = CollectorRegistry()
         self._requests = self._counter("requests", "Requests finished.", *_ROUTE, "endpoint", "outcome", "cache")
@@ -61,6 +58,14 @@ class PrometheusMetrics:
         self._false_high = self._gauge("semantic_false_hit_rate_high", "Its 95 % interval's upper end.", "service")
         self._closed = self._gauge("semantic_closed", "1 once a service goes without the semantic layer.", "service")
         self._degraded = self._gauge("degraded", "1 while a part is broken.", "component")
+        self.learn(services, providers, models)
+
+    def learn(self, services: Collection[str], providers: Collection[str], models: Collection[str]) -> None:
+        """A new configuration's names. The old ones stay: requests in flight still tell them, and counters must not
+        fall."""
+        for kind, names in (("service", services), ("provider", providers), ("model", models)):
+            self._known[kind] = self._known.get(kind, frozenset()) | frozenset(names)
+        self._route.cache_clear()  # a name that was `other` may be known now
 
     def tell(self, event: Event) -> None:
         match event:

@@ -10,6 +10,7 @@ falls by forgetting would re-open the layer with nothing mended.
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
@@ -59,6 +60,12 @@ class FalseHits:
         self.limit = limit
         self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._closed: set[str] = set()
+
+    def under(self, limit: float) -> FalseHits:
+        """The same tallies under another limit. Who is closed stays closed: only a restart opens."""
+        other = copy(self)
+        other.limit = limit
+        return other
 
     def is_closed(self, service: str) -> bool:
         return service in self._closed

@@ -26,6 +26,7 @@ Rates and means forget: each new figure weighs 1 / memory. They start from prior
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from dataclasses import dataclass, field
 
 from gateway.core.chat import ChatRequest
@@ -120,6 +121,12 @@ class Worth:
         self._paced = False
         self._late = 0
         self._unpaid: defaultdict[str, int] = defaultdict(int)
+
+    def under(self, rules: WorthRules) -> Worth:
+        """What has been learned, weighed by other rules; both go on learning together."""
+        other = copy(self)
+        other._rules = rules
+        return other
 
     def wait_s(self, tokens: int) -> float:
         """How long a question waits when so many tokens are to be embedded, its own and those before it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +18,7 @@ from gateway.core.false_hits import FalseHits
 from gateway.core.fingerprint import question, semantic_scope
 from gateway.core.plan import Plan
 from gateway.core.verify import verify
-from gateway.core.worth import Worth
+from gateway.core.worth import Worth, WorthRules
 from gateway.flow.call import Call
 from gateway.flow.tasks import Tasks
 from gateway.ports import Clock, Embedder, Match, Observer, SemanticIndex, Vector
@@ -79,8 +80,8 @@ class Meaning:
         self, rules: MeaningRules, worth: Worth, false_hits: FalseHits, observer: Observer, clock: Clock, tasks: Tasks
     ) -> None:
         self.worth = worth
+        self.false_hits = false_hits
         self._rules = rules
-        self._false_hits = false_hits
         self._observer = observer
         self._clock = clock
         self._tasks = tasks
@@ -88,7 +89,16 @@ class Meaning:
         self._embedder_down = False
         self._waiting_tokens = 0
 
-    def attach(self, semantic: Semantic) -> None:
+    def under(self, rules: MeaningRules, worth: WorthRules, false_hit_limit: float) -> Meaning:
+        """The same layer by other rules. What it has learned is shared; what is being embedded now stays behind."""
+        other = copy(self)
+        other._rules = rules
+        other._waiting_tokens = 0
+        other.worth = self.worth.under(worth)
+        other.false_hits = self.false_hits.under(false_hit_limit)
+        return other
+
+    def attach(self, semantic: Semantic | None) -> None:
         """The parts join when the model is loaded; until then answers are found by their exact key only."""
         self._semantic = semantic
 
@@ -97,7 +107,7 @@ class Meaning:
         text = question(call.chat)
         if self._semantic is None or text is None:
             return ""
-        if self._false_hits.is_closed(call.service.name):
+        if self.false_hits.is_closed(call.service.name):
             return "semantic off: too many false hits"
         embedder = self._semantic.embedder
         tokens = _tokens(embedder, text)
@@ -117,7 +127,7 @@ class Meaning:
             late = f"{wait_s * 1000:.0f} ms are more than {self._rules.deadline_s * 1000:g} ms"
             return replace(asked, reason=f"semantic skipped: about {late}")
         service = call.service.name
-        false_rate = self._false_hits.likely(service)
+        false_rate = self.false_hits.likely(service)
         weighed = self.worth.weigh(
             service, call.chat, plan.attempts[0], false_rate=false_rate, wait_s=wait_s, unix_s=call.asked_at_s
         )

@@ -12,7 +12,7 @@ from gateway.core.plan import Catalog
 from gateway.http.admin import Metrics, Readiness, admin_app
 from gateway.http.auth import Keyring
 from gateway.http.exchange import Exchange, Message
-from gateway.http.front import Front, Route
+from gateway.http.front import Front, Route, Site
 from tests.http.serving import Listening, Reply, request, serving
 
 SECRET = "sk-very-secret-9f3a"
@@ -66,7 +66,8 @@ def front(routes: Routes, lifetime: Lifetime | None = None) -> Front:
     readiness = Readiness(dict, lambda: MappingProxyType({"openai": "OPENAI_API_KEY is not set"}))
     behind = admin_app(Catalog(()), (), keyring, metrics, readiness, 0)
     paths = {"/echo": routes.echo, "/limit": routes.limit, "/crash": routes.crash, "/crash-late": routes.crash_late}
-    return Front({path: Route(handle) for path, handle in paths.items()}, behind, lifetime or Lifetime())
+    site = Site({path: Route(handle) for path, handle in paths.items()}, behind)
+    return Front(site, lifetime or Lifetime())
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""Everything that is built from one reading of the configuration, and replaced by the next.
+
+Theory of operation. A reload builds a new generation beside the one that serves; then `Front` changes one reference. A
+request keeps the generation it began with, whole: its models and prices, its service and budget, its providers. A
+generation starts nothing and owns nothing that must be stopped: connections, children, caches and the ledger are
+`Parts` of the process. So an old one needs no farewell: it is forgotten with its last request.
+
+What was learned lives on: hit rates and answer times, false hits, the state of the embedder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.adapters import prometheus
+from gateway.adapters.prometheus import PrometheusMetrics
+from gateway.catalog import ANONYMOUS, Catalogs, build_services
+from gateway.core.plan import Catalog
+from gateway.core.retry import RetryPolicy
+from gateway.core.service import Service
+from gateway.core.worth import WorthRules
+from gateway.flow.dispatch import Dispatch
+from gateway.flow.embeddings import Embeddings
+from gateway.flow.flight import Ground
+from gateway.flow.join import Questions
+from gateway.flow.lookup import Lookup
+from gateway.flow.meaning import Meaning, MeaningRules, Semantic
+from gateway.flow.pipeline import Pipeline
+from gateway.flow.shadow import Shadow, ShadowRules
+from gateway.flow.tasks import Tasks
+from gateway.http.admin import Metrics, Readiness, admin_app
+from gateway.http.auth import Keyring
+from gateway.http.cache_routes import add_cache_routes
+from gateway.http.front import Site
+from gateway.http.routes import HotRoutes
+from gateway.ports import Cache, Clock, Ledger, Observer, TokenCounter
+from gateway.providers import ProviderParts
+from gateway.semantic_parts import SemanticParts
+from gateway.settings import Loaded, Settings, is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the process. `started_at` is Unix seconds."""
+
+    clock: Clock
+    observer: Observer
+    tasks: Tasks
+    cache: Cache
+    ledger: Ledger
+    counter: TokenCounter
+    providers: ProviderParts
+    semantic: SemanticParts
+    metrics: PrometheusMetrics
+    started_at: int
+
+
+class Generation:
+    """See the theory of operation above. `site` is what it serves; `before` is the semantic layer that its own goes on
+    from."""
+
+    def __init__(self, loaded: Loaded, catalogs: Catalogs, parts: Parts, before: Meaning) -> None:
+        self._settings = settings = loaded.settings
+        self._parts = parts
+        self._catalogs = catalogs
+        self._services = build_services(loaded)
+        self._providers = parts.providers.build(loaded)
+        self.meaning = _meaning(settings, before)
+        self._lookup = Lookup(
+            parts.cache if settings.cache.exact.enabled else None,
+            settings.cache.exact.ttl_s,
+            self.meaning,
+            parts.observer,
+            parts.clock,
+            parts.tasks,
+        )
+        self._embeddings = Embeddings(catalogs.embeddings, self._providers, parts.ledger, parts.observer, parts.clock)
+        self.site = self._site()
+        self.attach()
+
+    @property
+    def wants_index(self) -> bool:
+        """Whether questions are to be found by their meaning."""
+        return self._settings.cache.semantic.enabled
+
+    def attach(self) -> None:
+        """The semantic parts join as far as they are there and wanted; again when more of them have been loaded."""
+        embedder, index = self._parts.semantic.embedder, self._parts.semantic.index
+        if embedder is not None:
+            self._embeddings.attach(embedder)
+        if embedder is not None and index is not None and self.wants_index:
+            self.meaning.attach(Semantic(embedder, index))
+        else:
+            self.meaning.attach(None)
+
+    def label(self, metrics: PrometheusMetrics) -> None:
+        """Teach the metrics this configuration's names: labels are what it names, and nothing a client sends."""
+        models = [*self._catalogs.chat.models, *self._catalogs.embeddings.models]
+        services = [service.name for service in self._services.values()] or [ANONYMOUS.name]
+        metrics.learn(services, {model.provider for model in models}, [model.name for model in models])
+
+    def waiting_for(self) -> dict[str, str]:
+        """What is not ready yet, and why."""
+        parts = {name: provider.waiting_for for name, provider in self._providers.items()}
+        return {name: why for name, why in {**parts, "embedder": self._parts.semantic.loading}.items() if why}
+
+    def absent(self) -> dict[str, str]:
+        """What will not come by waiting, and why: providers without a key, an embedder that failed to load."""
+        failure = self._parts.semantic.failure
+        return {**self._catalogs.chat.absent, **({"embedder": failure} if failure else {})}
+
+    def _site(self) -> Site:
+        parts, catalogs, server = self._parts, self._catalogs, self._settings.server
+        keyring = Keyring(self._services, None if self._services else ANONYMOUS, _digest(server.admin_key))
+        routes = HotRoutes(
+            self._pipeline(),
+            self._embeddings,
+            catalogs.chat,
+            parts.counter,
+            keyring,
+            parts.clock,
+            server.max_body_bytes,
+        )
+        public = server.public_metrics or is_loopback(server.host)
+        metrics = Metrics(parts.metrics.render, prometheus.CONTENT_TYPE, public)
+        readiness = Readiness(self.waiting_for, self.absent)
+        behind = admin_app(catalogs.chat, catalogs.embeddings.present(), keyring, metrics, readiness, parts.started_at)
+        add_cache_routes(behind, keyring, self._by_name(), self._lookup.forget)
+        return Site(routes.by_path(), behind)
+
+    def _by_name(self) -> Mapping[str, Service]:
+        return {service.name: service for service in (*self._services.values(), ANONYMOUS)}
+
+    def _pipeline(self) -> Pipeline:
+        parts, catalog = self._parts, self._catalogs.chat
+        ground = Ground(parts.ledger, parts.counter)
+        policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
+        dispatch = Dispatch(self._providers, ground, policy, parts.observer, parts.clock)
+        questions = Questions(parts.tasks)
+        pipeline = Pipeline(catalog, self._lookup, questions, dispatch, parts.observer, parts.clock)
+        pipeline.check_hits(self._shadow(catalog, dispatch))
+        return pipeline
+
+    def _shadow(self, catalog: Catalog, dispatch: Dispatch) -> Shadow:
+        semantic = self._settings.cache.semantic
+        judge = catalog.find(semantic.judge_model) if semantic.judge_model else None
+        present = judge if judge in catalog.present() else None  # without its key, the vectors decide
+        rules = ShadowRules(semantic.shadow_share, present)
+        parts = self._parts
+        return Shadow(rules, dispatch, self.meaning, self.meaning.false_hits, parts.observer, parts.tasks)
+
+
+def _meaning(settings: Settings, before: Meaning) -> Meaning:
+    semantic = settings.cache.semantic
+    explore_every = max(1, round(1 / semantic.explore_share))
+    worth = WorthRules(semantic.value_of_second_usd, semantic.cpu_second_usd, explore_every)
+    rules = MeaningRules(semantic.threshold, semantic.deadline_ms / 1000, semantic.ttl_s)
+    return before.under(rules, worth, semantic.false_hit_limit)
+
+
+def _digest(key: str | None) -> str | None:
+    return hashlib.sha256(key.encode()).hexdigest() if key else None

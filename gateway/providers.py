@@ -1,0 +1,101 @@
+"""From provider settings to providers: which dialect, where, and over which transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.adapters.data_dir import DataDir
+from gateway.adapters.http_provider import HttpProvider
+from gateway.adapters.llama_child import Engine, LlamaServer
+from gateway.adapters.llama_provider import LlamaProvider
+from gateway.adapters.reasoning_memory import ReasoningMemory
+from gateway.adapters.transport import Transport
+from gateway.core.deadlines import Deadlines
+from gateway.dialects.anthropic import Anthropic
+from gateway.dialects.deepseek import DeepSeek
+from gateway.dialects.dialect import Dialect
+from gateway.dialects.llamacpp import LlamaCpp
+from gateway.dialects.openai import OpenAI
+from gateway.ports import Cache, Provider
+from gateway.settings import Loaded, Settings
+from gateway.settings import Provider as ProviderSettings
+
+_DIALECTS: dict[str, Dialect] = {
+    "openai": OpenAI(),
+    "deepseek": DeepSeek(),
+    "anthropic": Anthropic(),
+    "llamacpp": LlamaCpp(),
+}
+_BASE_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "deepseek": "https://api.deepseek.com",
+    "anthropic": "https://api.anthropic.com",
+}
+_EMBEDDINGS_PATHS = {"openai": "/embeddings", "llamacpp": "/embeddings"}
+_WANT_THEIR_REASONING = frozenset({"deepseek"})
+"""Kinds that refuse a tool loop without the reasoning behind its calls."""
+
+
+def children(settings: Settings) -> dict[str, ProviderSettings]:
+    """The providers that are child processes of this gateway, by name."""
+    return {
+        name: provider
+        for name, provider in settings.providers.items()
+        if provider.kind == "llamacpp" and provider.base_url is None
+    }
+
+
+def build_servers(settings: Settings, data_dir: DataDir) -> dict[str, LlamaServer]:
+    """The child of each local provider, not started. Raises LlamaUnavailable for one that cannot run here."""
+    return {name: LlamaServer(_engine(provider), data_dir) for name, provider in children(settings).items()}
+
+
+def _engine(provider: ProviderSettings) -> Engine:
+    return Engine(provider.model or "", provider.launcher, provider.parallel, provider.context_tokens, provider.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderParts:
+    """What providers use and do not own: connections, remembered reasoning, children (by provider)."""
+
+    transport: Transport
+    cache: Cache
+    servers: Mapping[str, LlamaServer]
+
+    def build(self, loaded: Loaded) -> dict[str, Provider]:
+        """A new provider for each that is configured."""
+        deadlines = Deadlines(**loaded.settings.timeouts.model_dump())
+        return {name: self._provider(name, loaded, deadlines) for name in loaded.settings.providers}
+
+    def _provider(self, name: str, loaded: Loaded, deadlines: Deadlines) -> Provider:
+        if name in self.servers:
+            return self._local(name, self.servers[name], deadlines)
+        settings = loaded.settings.providers[name]
+        provider = HttpProvider(
+            name,
+            settings.base_url or _BASE_URLS[settings.kind],
+            settings.api_key,
+            _DIALECTS[settings.kind],
+            self.transport,
+            deadlines=deadlines,
+            absence=loaded.absence(name),
+            concurrency=settings.max_concurrency,
+            embeddings_path=_EMBEDDINGS_PATHS.get(settings.kind),
+        )
+        return ReasoningMemory(provider, self.cache) if settings.kind in _WANT_THEIR_REASONING else provider
+
+    def _local(self, name: str, server: LlamaServer, deadlines: Deadlines) -> LlamaProvider:
+        def connect(ready: LlamaServer) -> HttpProvider:
+            assert ready.base_url is not None
+            return HttpProvider(
+                name,
+                ready.base_url,
+                ready.api_key,
+                _DIALECTS["llamacpp"],
+                self.transport,
+                deadlines=deadlines,
+                concurrency=ready.total_slots,
+            )
+
+        return LlamaProvider(name, server, connect, deadlines.first_token_s)
