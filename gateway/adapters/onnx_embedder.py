@@ -1,18 +1,26 @@
 """all-MiniLM-L6-v2 on onnxruntime: the default embedder, one model in one owned thread.
 
 Measured 2026-11-23, one thread of a shared two-core machine: 9.5 ms for 20 tokens, 100 ms for 256; loading takes
-0.1-0.4 s; the process grows by about 100 MiB, two thirds of them the weights. Two findings shape the code:
+0.1-0.4 s; the process grows by about 100 MiB, two thirds of them the weights. Four findings shape the code:
 
 - A batch pays only for short texts (16 x 20 tokens: 7 ms each instead of 9.5), and a batch of long ones costs memory
   for good (16 x 256 tokens left 240 MiB more behind). So a run is bounded in *padded tokens*, not only in texts.
-- Of onnxruntime's options only that bound mattered. `enable_cpu_mem_arena=False` and `enable_mem_pattern=False` saved
+- Nearly all of a run is matrix products near the core's peak, and a second thread halves them: 20 tokens take 6 ms
+  instead of 9.5 if that thread spins between the 90 operators, 7.5 if it sleeps. By default it spins on after the run
+  (22 ms of CPU a text); 100 µs are enough (12 ms; one thread: 10).
+- What the embedder takes, other requests lack, so the second thread takes only what others leave: it has a lower
+  priority. The first has not, because it also runs Python: on a machine whose cores were all taken (load 8), a thread
+  of low priority kept the interpreter's lock from the event loop, whose p99 was twice that without the embedder.
+- Of onnxruntime's other options none helped. `enable_cpu_mem_arena=False` and `enable_mem_pattern=False` saved
   nothing at these sizes and made long texts up to 10 % slower; `disable_prepacking` saves 40 MB of copied weights
-  that come back as mapped file pages, and costs 5 ms a text; `allow_spinning=0` is free and keeps a busy core usable.
+  that come back as mapped file pages, and costs 5 ms a text.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +37,15 @@ _RUN_TOKENS = 512
 
 _READ_CHARACTERS = 8_000
 """A longer text is beyond any window this model has; counting its tokens would hold up the event loop."""
+
+
+_THREADS = 2
+"""More were not measured, and a longer text than a question is not waited for."""
+
+_SPIN_US = 100
+
+_NICE = 10
+"""A tenth of another thread's claim to a core that both want; all of one that is free."""
 
 
 class OnnxEmbedder:
@@ -120,16 +137,10 @@ class _MiniLM:
     """The tokenizer and the session. Everything here blocks and runs in the embedder's thread."""
 
     def __init__(self, folder: Path, max_tokens: int) -> None:
-        import onnxruntime  # type: ignore[import-untyped]  # it has no stubs
         from tokenizers import Tokenizer
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # two threads on two busy cores are slower than one
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(folder / "onnx" / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        with ThreadPoolExecutor(1, initializer=_give_way) as maker:  # the session's threads have their maker's priority
+            self._session = maker.submit(_session, folder / "onnx" / "model.onnx").result()
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()  # one tokenizer also counts; `embed` cuts
@@ -177,3 +188,25 @@ class _MiniLM:
     def _cut(self, ids: list[int]) -> list[int]:
         """At most `max_tokens`, the closing [SEP] kept, as the library's own truncation does."""
         return ids if len(ids) <= self._max_tokens else [*ids[: self._max_tokens - 1], ids[-1]]
+
+
+def _session(model: Path) -> Any:
+    import onnxruntime  # type: ignore[import-untyped]  # it has no stubs
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(_THREADS, _cores())
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def _give_way() -> None:
+    """Lower this thread's priority, for good: only root may raise it again. Linux alone has a priority for each
+    thread; elsewhere it would be the whole process's."""
+    if sys.platform == "linux":
+        os.nice(_NICE)
+
+
+def _cores() -> int:
+    """That this process may run on."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -106,3 +109,16 @@ async def test_stopping_cancels_what_is_queued() -> None:
     await embedder.stop()
     ended = await asyncio.gather(*running, return_exceptions=True)
     assert any(isinstance(end, asyncio.CancelledError) for end in ended)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+async def test_the_models_second_thread_gives_way_and_the_one_that_runs_python_does_not() -> None:
+    before = set(os.listdir("/proc/self/task"))
+    embedder = OnnxEmbedder()
+    await embedder.start()
+    await embedder.embed([LONG])  # by now the thread that made the model has gone
+    its_own = [int(name) for name in set(os.listdir("/proc/self/task")) - before]
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    gives_way = sorted(os.getpriority(os.PRIO_PROCESS, thread) - ours for thread in its_own)
+    await embedder.stop()
+    assert gives_way == [0, 10][: len(os.sched_getaffinity(0))]
