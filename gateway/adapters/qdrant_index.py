@@ -1,6 +1,8 @@
 """Stored questions in a Qdrant server: `ports.SemanticIndex` shared by every gateway that names the same URL.
 
-A server that does not answer costs each look-up its time-out, so a breaker stops asking after three of those.
+A server that does not answer costs each look-up its time-out, so a breaker stops asking after three of those. While it
+is open no request pays for asking: a task of the index's own asks twice in each `open_s`, and a prompt answer closes
+it. A slow one does not: storing may take seconds, and says nothing about whether a look-up would come in time.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from gateway.adapters.behind import Behind
 from gateway.adapters.health import Health
 from gateway.adapters.semantic_points import collection_name, match, payload, point_id
 from gateway.core.breaker import Breaker
@@ -46,6 +49,7 @@ class QdrantIndex:
         self._write_timeout_s = write_timeout_s
         self._health = Health("semantic_cache", observer)
         self._breaker = Breaker()
+        self._prober = Behind(self._probe, pause_s=self._breaker.open_s / 2)
         self._ready = False
         self._adds = 0
 
@@ -61,6 +65,7 @@ class QdrantIndex:
 
     async def start(self) -> None:
         """Create the collection where it is missing. A server that is down is told, not raised: `add` tries again."""
+        self._prober.start()
         try:
             async with asyncio.timeout(self._write_timeout_s):
                 await self._create_if_missing()
@@ -68,6 +73,7 @@ class QdrantIndex:
             self._failed("preparing the collection", broken)
 
     async def stop(self) -> None:
+        await self._prober.stop()
         await self._client.close()
 
     async def nearest(self, scope: str, vector: Vector, threshold: float) -> Match | None:
@@ -102,6 +108,7 @@ class QdrantIndex:
             return False
         fields = payload(scope, key, text, self._clock.unix_s() + ttl_s, owner)
         point = PointStruct(id=point_id(scope, key), vector=list(vector), payload=fields)
+        asked_s = self._clock.monotonic_s()
         try:
             async with asyncio.timeout(self._write_timeout_s):
                 await self._create_if_missing()
@@ -110,7 +117,8 @@ class QdrantIndex:
         except Exception as broken:  # the client raises httpx, pydantic and its own errors
             self._failed("storing", broken)
             return False
-        self._worked()
+        if self._clock.monotonic_s() - asked_s <= self._timeout_s:
+            self._worked()
         return True
 
     async def forget(self, owner: str | None = None, key: str | None = None) -> bool:
@@ -128,12 +136,25 @@ class QdrantIndex:
         self._worked()
         return True
 
+    async def _probe(self) -> bool:
+        """True when the breaker is closed, by this question or before it."""
+        if not self._breaker.is_closed:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await self._client.collection_exists(self.collection)
+            except Exception as broken:  # the client raises httpx, pydantic and its own errors
+                self._failed("asking again", broken)
+            else:
+                self._worked()
+        return self._breaker.is_closed
+
     def _failed(self, doing: str, broken: Exception) -> None:
         from qdrant_client.http.exceptions import ResponseHandlingException
 
         self._ready = False  # the collection may be what is missing: the next `add` looks
         if isinstance(broken, TimeoutError | ResponseHandlingException):  # the latter: the connection failed
-            self._breaker.failed(self._clock.monotonic_s())
+            if self._breaker.failed(self._clock.monotonic_s()):
+                self._prober.wake()
         else:
             self._breaker.succeeded()  # it answered, if only to refuse
         self._health.broken(_SERVER, _detail(doing, broken))

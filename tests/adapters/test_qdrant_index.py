@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 import pytest
 from qdrant_client import AsyncQdrantClient
 
+from gateway.adapters.clock import SystemClock
 from gateway.adapters.qdrant_index import QdrantIndex
-from gateway.core.events import Degraded, Recovered
+from gateway.core.events import Degraded, Event, Recovered
 from tests.fixtures.qdrant import QdrantStub
 from tests.fixtures.semantic import EventList, HandClock
 
@@ -135,3 +138,54 @@ async def test_a_server_that_refuses_is_not_left_alone(index: QdrantIndex, qdran
     for _ in range(5):
         assert await index.nearest("scope", EAST, 0.95) is None
     assert len(qdrant_stub.asked) == before + 5
+
+
+@dataclass
+class Hearing(EventList):
+    """Lets a test wait for the recovery."""
+
+    recovered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, event: Event, /) -> None:
+        super().tell(event)
+        if isinstance(event, Recovered):
+            self.recovered.set()
+
+
+async def test_while_the_breaker_is_open_no_look_up_is_the_one_that_asks_again(
+    qdrant_stub: QdrantStub, hand_clock: HandClock
+) -> None:
+    told = Hearing()
+    index = QdrantIndex.connect(qdrant_stub.url, engine="test", dimensions=4, observer=told, clock=hand_clock)
+    await index.start()
+    qdrant_stub.fault = "hang"
+    for _ in range(3):
+        assert await index.nearest("scope", EAST, 0.95) is None
+    before = len(qdrant_stub.asked)
+    hand_clock.now_s += 0.9
+    while len(qdrant_stub.asked) < before + 2:  # the index's own task asks, and the second time the first has failed
+        qdrant_stub.arrived.clear()
+        await qdrant_stub.arrived.wait()
+    hand_clock.now_s += 0.9
+    assert await index.nearest("scope", EAST, 0.95) is None
+    assert {path.rpartition("/")[2] for _, path, _ in qdrant_stub.asked[before:]} == {"exists"}
+    qdrant_stub.fault = None
+    await told.recovered.wait()
+    await index.stop()
+
+
+async def test_storing_slowly_does_not_close_a_breaker_that_look_ups_have_opened(
+    qdrant_stub: QdrantStub, told: EventList
+) -> None:
+    """It takes 0.2 s, and a look-up is given up on after 0.05 s."""
+    index = QdrantIndex.connect(qdrant_stub.url, engine="test", dimensions=4, observer=told, clock=SystemClock())
+    await index.start()
+    qdrant_stub.fault = "slow"
+    adding = asyncio.ensure_future(index.add("scope", EAST, "key", "text", 60))
+    for _ in range(3):
+        assert await index.nearest("scope", EAST, 0.95) is None
+    assert await adding
+    asked = [path for _, path, _ in qdrant_stub.asked if path.endswith("/query")]
+    assert await index.nearest("scope", EAST, 0.95) is None
+    assert [path for _, path, _ in qdrant_stub.asked if path.endswith("/query")] == asked
+    await index.stop()
