@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Mapping
 
-from gateway.core.errors import Unauthenticated
+from gateway.core.errors import AdminOnly, Unauthenticated
 from gateway.core.service import Service
 
 
@@ -31,8 +32,18 @@ class Keyring:
         return service
 
     def is_admin(self, headers: Mapping[str, str]) -> bool:
-        """Whether the admin key was sent; without a configured one, nobody is admin."""
-        return self._admin_digest is not None and _digest(_key_in(headers) or "") == self._admin_digest
+        """Whether the admin key was sent; without a configured one, nobody is admin. Any key takes as long."""
+        sent = _digest(_key_in(headers) or "")
+        return self._admin_digest is not None and hmac.compare_digest(sent, self._admin_digest)
+
+    def require_admin(self, headers: Mapping[str, str]) -> None:
+        """Raises Unauthenticated without a key or with an unknown one, AdminOnly with a service's."""
+        if self.is_admin(headers):
+            return
+        if not _key_in(headers):
+            raise Unauthenticated("This needs the admin key (`server.admin_key`) as `Authorization: Bearer ADMIN_KEY`.")
+        self.service(headers)
+        raise AdminOnly("A service's key cannot do this; it needs the admin key (`server.admin_key`).")
 
 
 def _key_in(headers: Mapping[str, str]) -> str | None:
