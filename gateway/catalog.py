@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from gateway.core.budget import Budget
@@ -14,8 +13,9 @@ from gateway.core.pricing import FREE, Price, Rates, to_nano
 from gateway.core.profile import Profile
 from gateway.core.service import CacheTerms, Service
 from gateway.core.tiers import Tier
+from gateway.core.window import WindowRule
 from gateway.model_settings import ModelSettings, RatesUsd
-from gateway.settings import BudgetSettings, Loaded, Provider, ServiceSettings, Timeouts
+from gateway.settings import Loaded, Provider, ServiceSettings, Timeouts
 from gateway.yaml_source import ConfigError, Problem
 
 PriceBook = Callable[[str, str], Price | None]
@@ -69,7 +69,7 @@ def build_services(loaded: Loaded) -> dict[str, Service]:
 def _own_embedder(loaded: Loaded) -> Iterator[Model]:
     embedder = loaded.settings.embedder
     if embedder.engine != "none":
-        yield Model(embedder.model, EMBEDDED, embedder.model, Tier.LIGHT)
+        yield Model(embedder.model, EMBEDDED, embedder.model, Tier.LIGHT, local=True)
 
 
 def _model(name: str, model: ModelSettings, provider: Provider, price: Price, timeouts: Timeouts) -> Model:
@@ -86,6 +86,7 @@ def _model(name: str, model: ModelSettings, provider: Provider, price: Price, ti
         _profile(model, provider, window),
         _deadlines(model, timeouts),
         model.routed,
+        local=provider.kind == "llamacpp",
     )
 
 
@@ -129,15 +130,16 @@ def _service(service: ServiceSettings) -> Service:
     return Service(
         name=service.name,
         models=None if service.models is None else frozenset(service.models),
-        budget=_budget(service.budget),
+        budgets=_budgets(service),
         baseline_model=service.baseline_model,
         cache=CacheTerms(**service.cache.model_dump()),
         cache_scope=f"group:{service.cache_group}" if service.cache_group else f"service:{service.name}",
     )
 
 
-def _budget(budget: BudgetSettings | None) -> Budget | None:
+def _budgets(service: ServiceSettings) -> tuple[Budget, ...]:
+    budget = service.budget
     if budget is None:
-        return None
-    usd: Decimal | None = budget.usd
-    return Budget(budget.window, budget.tokens, None if usd is None else to_nano(usd))
+        return ()
+    nano_usd = None if budget.usd is None else to_nano(budget.usd)
+    return (Budget(service.name, WindowRule(budget.window), budget.tokens, nano_usd),)

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gateway.core.budget import Amount, Budget
+from gateway.core.budget import Amount, Bid, Budget, Payer
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, Mend
 from gateway.core.events import Event
@@ -137,28 +137,48 @@ class TokenCounter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a budget stands in the window of now. `used` is settled and reserved together, this call's own included."""
+
+    budget: Budget
+    window_end_s: float
+    used: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
-    """A reservation in the ledger, to be settled exactly once. `budget` None: nothing to guard, only to count."""
+    """A reservation in the ledger, to be settled exactly once.
+
+    `account` is the service that pays and `tag` the payer's. `output_tokens` is what was granted to all choices
+    together. `meters` are the ids of what it is counted in, one for each of `budgets` (`search/day:2026-11-23`), and
+    `standings` how those stand with it; where no budget has a limit there are none. `at_s` is the ledger's own clock.
+    """
 
     id: str
-    service: str
+    account: str
+    tag: str
     amount: Amount
-    budget: Budget | None
-    window: str
+    output_tokens: int
+    at_s: float
+    budgets: tuple[Budget, ...] = ()
+    meters: tuple[str, ...] = ()
+    standings: tuple[Standing, ...] = ()
 
 
 class Ledger(Protocol):
-    """What each service has spent and reserved in its window."""
+    """What each account has spent and reserved in its windows."""
 
-    async def hold(self, id: str, service: str, budget: Budget | None, amount: Amount) -> Hold:
-        """Reserve atomically. The same `id` again is the same answer.
+    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+        """Reserve in all of the payer's budgets or in none, atomically. The same `id` again is the same answer.
 
-        Raises BudgetExceeded (with `retry_after_s` to the window's end), or LedgerUnavailable for a budgeted
-        service when the state cannot be reached.
+        `share` is the part of each hard limit that this attempt may fill. From here on until it is settled the
+        ledger keeps the lease alive; nobody has to. Raises BudgetExceeded (with `retry_after_s` to when there is room
+        again; `rung`: it would have fitted with a share of 1), or LedgerUnavailable for a payer with a limit when the
+        state cannot be reached.
         """
 
     async def settle(self, hold: Hold, actual: Amount) -> None:
         """Replace the reservation by what was used; a second call is a no-op. Never raises."""
 
-    async def spent(self, service: str, budget: Budget | None) -> Amount:
-        """Settled so far in the current window."""
+    async def standing(self, payer: Payer) -> tuple[Standing, ...]:
+        """How each of the payer's budgets stands now. Raises LedgerUnavailable."""

@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from gateway.core.budget import MAX_LIMIT, WindowKind
+from gateway.core.budget import MAX_LIMIT
+from gateway.core.window import WindowKind
 from gateway.model_settings import ModelSettings, Name, RatesUsd, Section, Usd
 from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
 

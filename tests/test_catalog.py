@@ -11,12 +11,13 @@ import pytest
 
 from gateway.adapters import genai_price_book
 from gateway.catalog import EMBEDDED, Catalogs, build_catalogs, build_services
-from gateway.core.budget import Budget
+from gateway.core.budget import Budget, Payer, counter_of
 from gateway.core.deadlines import Deadlines
 from gateway.core.pricing import FREE, Price, Rates
 from gateway.core.profile import Profile
 from gateway.core.tiers import Tier
 from gateway.core.usage import Usage
+from gateway.core.window import WindowRule
 from gateway.model_settings import Capabilities
 from gateway.settings import Loaded, load
 from gateway.yaml_source import ConfigError
@@ -220,8 +221,11 @@ def test_a_service_is_found_by_the_digest_of_its_key(folder: Path) -> None:
     )
     a, b, c = services.values()
     assert [len(digest) for digest in services] == [64, 64, 64]
-    assert (a.name, a.budget, a.models, a.baseline_model) == ("a", Budget("day", 5, 1), frozenset({"m"}), "m")
-    assert (b.budget, b.models) == (None, None)
+    budget = Budget("a", WindowRule("day"), 5, 1)
+    assert (a.name, a.budgets, a.models, a.baseline_model) == ("a", (budget,), frozenset({"m"}), "m")
+    assert a.payer == Payer("a", "a", (budget,))
+    assert (b.budgets, b.models) == ((), None)
+    assert b.payer == Payer("b", "b", (counter_of("b"),))
     assert b.cache_scope == c.cache_scope != a.cache_scope
 
 

@@ -1,7 +1,7 @@
 """Every Redis key the gateway writes, each with its rule for how long it lives. Nothing here lives for ever.
 
-The `{...}` in a key is a Redis Cluster hash tag: the keys of one service live on one node, because one script
-touches them together.
+The `{...}` in a key is a Redis Cluster hash tag: the keys of one service, or of a group with its services, live on one
+node, because one script touches them together.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from gateway.core.budget import LATE_MS, Window
+from gateway.core.budget import LATE_MS
+from gateway.core.window import Window
 
 
 def cached_answer(digest: str) -> str:
@@ -30,8 +31,8 @@ LONGEST_TTL_S = 31_536_000
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetKeys:
-    """One service in one window. All three live until `budget_expires_at_s`, set again by every script call.
+class MeterKeys:
+    """One budget in one window. All three live until `budget_expires_at_s`, set again by every script call.
 
     `sums` a hash of four integers; `leases` a sorted set, id → the millisecond its phase ends; `holds` a hash,
     id → `phase tokens nano_usd`.
@@ -42,10 +43,12 @@ class BudgetKeys:
     holds: str
 
 
-def budget_keys(service: str, window: Window) -> BudgetKeys:
+def meter_keys(tag: str, meter: str) -> MeterKeys:
+    """`tag` is the payer's; `meter` is `core.budget.Budget.meter`."""
     # Quoted, so that a brace in a name cannot break the hash tag, nor a colon make two names one.
-    stem = f"thriftgate:{{{quote(service, safe='')}}}:{window.id}"
-    return BudgetKeys(f"{stem}:sums", f"{stem}:leases", f"{stem}:holds")
+    account, _, window = meter.rpartition("/")
+    stem = f"thriftgate:{{{quote(tag, safe='')}}}:{quote(account, safe='')}/{window}"
+    return MeterKeys(f"{stem}:sums", f"{stem}:leases", f"{stem}:holds")
 
 
 def budget_expires_at_s(window: Window, lease_s: float) -> int:

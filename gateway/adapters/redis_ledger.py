@@ -25,7 +25,7 @@ from redis.exceptions import NoScriptError
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.redis_client import TIMEOUT_S, NotAsked, RedisClient, RedisTrouble, Refused, Unanswered
-from gateway.adapters.redis_keys import budget_expires_at_s, budget_keys
+from gateway.adapters.redis_keys import budget_expires_at_s, meter_keys
 from gateway.adapters.redis_link import RedisLink
 from gateway.adapters.settlement_backlog import Settlement, SettlementBacklog
 from gateway.core.breaker import Breaker
@@ -35,21 +35,21 @@ from gateway.core.budget import (
     NOTHING,
     SETTLED_KEPT_MS,
     Amount,
+    Bid,
     Budget,
-    Window,
-    WindowKind,
-    window_named,
-    window_of,
+    Kind,
+    Payer,
 )
 from gateway.core.errors import BudgetExceeded, LedgerUnavailable
 from gateway.core.events import Overshoot
-from gateway.ports import Clock, Hold, Observer
+from gateway.core.window import Window
+from gateway.ports import Clock, Hold, Observer, Standing
 
-_UNBUDGETED: WindowKind = "month"
 _LINGER_S = 1.0
 # The first answer may say that it is another window; a second time means that the window turned in between.
 _WINDOW_TRIES = 3
-_UNIT = {b"tokens": "token", b"nano_usd": "dollar"}
+_KIND: dict[bytes, Kind] = {b"tokens": "tokens", b"nano_usd": "nano_usd"}
+_UNIT: dict[Kind, str] = {"tokens": "token", "nano_usd": "dollar"}
 
 
 class RedisLedger:
@@ -107,28 +107,36 @@ class RedisLedger:
         """Write now what is waiting. True when nothing is left."""
         return await self._behind.flush()
 
-    async def hold(self, id: str, service: str, budget: Budget | None, amount: Amount) -> Hold:
-        if budget is None:
-            return Hold(id, service, amount, None, window_of(_UNBUDGETED, self._server_unix_s()).id)
+    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+        amount = bid.amount(bid.most_output_tokens)
+        hold = self._open(id, payer, amount, bid.most_output_tokens)
+        if not payer.is_limited:
+            return hold
         if id in self._backlog:
-            raise self._unavailable(service)  # it is being released, or settled: this id is over
+            raise self._unavailable(payer.name)  # it is being released, or settled: this id is over
         for _ in range(_WINDOW_TRIES):
-            window = window_of(budget.window, self._server_unix_s())
-            answer, now_ms, *held = await self._ask_to_hold(id, service, budget, amount, window)
+            hold = self._open(id, payer, amount, bid.most_output_tokens)
+            answer, now_ms, *_held = await self._ask_to_hold(hold)
             if answer == b"held":
-                return Hold(id, service, Amount(*held), budget, window.id)
-            if answer in _UNIT:
-                raise _exceeded(service, _UNIT[answer], budget, window, now_ms)
+                return hold
+            if answer in _KIND:
+                raise _exceeded(hold.budgets[0], _KIND[answer], now_ms)
             if answer == b"settled":
                 break
-        raise self._unavailable(service)
+        raise self._unavailable(payer.name)
+
+    def _open(self, id: str, payer: Payer, amount: Amount, output_tokens: int) -> Hold:
+        at_s = self._server_unix_s()
+        meters = tuple(budget.meter(at_s) for budget in payer.budgets)
+        return Hold(id, payer.name, payer.tag, amount, output_tokens, at_s, payer.budgets, meters)
 
     async def settle(self, hold: Hold, actual: Amount) -> None:
-        if hold.budget is None:
-            self._backlog.count(hold.service, hold.window, actual)
-            self._behind.wake()
+        if not any(budget.limits() for budget in hold.budgets):
+            if hold.budgets:
+                self._backlog.count(hold, actual)
+                self._behind.wake()
             return
-        settlement = Settlement(hold.id, hold.service, hold.window, actual, hold.budget)
+        settlement = Settlement(hold, actual)
         try:
             await self._write(settlement)
         except RedisTrouble:
@@ -137,31 +145,34 @@ class RedisLedger:
             self._write_later(settlement)
             raise
 
-    async def spent(self, service: str, budget: Budget | None) -> Amount:
-        """Settled so far, as written: what still waits here or in other gateways is not in it.
+    async def standing(self, payer: Payer) -> tuple[Standing, ...]:
+        """As written: what still waits here or in other gateways is not in it."""
+        return tuple([await self._stands(payer, budget) for budget in payer.budgets])
 
-        Raises LedgerUnavailable.
-        """
+    async def _stands(self, payer: Payer, budget: Budget) -> Standing:
         for _ in range(_WINDOW_TRIES):
-            window = window_of(budget.window if budget else _UNBUDGETED, self._server_unix_s())
+            window = budget.window(self._server_unix_s())
             try:
-                answer, _now_ms, *sums = await self._run("spent", service, window)
+                answer, _now_ms, *sums = await self._run("spent", payer.tag, budget, window)
             except RedisTrouble as error:
-                raise self._unavailable(service) from error
+                raise self._unavailable(payer.name) from error
             if answer == b"spent":
-                return Amount(*(int(n) for n in sums))
-        raise self._unavailable(service)
+                return Standing(budget, window.end_s, Amount(*map(int, sums)))
+        raise self._unavailable(payer.name)
 
-    async def _ask_to_hold(self, id: str, service: str, budget: Budget, amount: Amount, window: Window) -> list[Any]:
-        release = Settlement(id, service, window.id, NOTHING, budget)
+    async def _ask_to_hold(self, hold: Hold) -> list[Any]:
+        release = Settlement(hold, NOTHING)
+        lease_ms, budget = int(self._lease_s * 1000), hold.budgets[0]
+        window = budget.window(hold.at_s)
         try:
-            lease_ms = int(self._lease_s * 1000)
-            return await self._run("hold", service, window, id, *_numbers(amount), *_limits(budget), lease_ms)
+            return await self._run(
+                "hold", hold.tag, budget, window, hold.id, *_numbers(hold.amount), *_limits(budget), lease_ms
+            )
         except (NotAsked, Refused) as error:
-            raise self._unavailable(service) from error
+            raise self._unavailable(hold.account) from error
         except Unanswered as error:
             self._write_later(release)
-            raise self._unavailable(service) from error
+            raise self._unavailable(hold.account) from error
         except asyncio.CancelledError:
             self._write_later(release)
             raise
@@ -182,23 +193,25 @@ class RedisLedger:
 
     async def _write(self, settlement: Settlement) -> None:
         """Raises RedisTrouble. Repeating it is harmless: the ledger knows the id."""
-        window, numbers = window_named(settlement.window), _numbers(settlement.actual)
-        if settlement.budget is None:
-            await self._run("count", settlement.service, window, settlement.id, *numbers, LATE_MS)
+        hold, numbers = settlement.hold, _numbers(settlement.actual)
+        budget = hold.budgets[0]
+        window = budget.window(hold.at_s)
+        if settlement.counts:
+            await self._run("count", hold.tag, budget, window, hold.id, *numbers, LATE_MS)
             return
-        limits = _limits(settlement.budget)
-        reply = await self._run("settle", settlement.service, window, settlement.id, *numbers, *limits, SETTLED_KEPT_MS)
+        limits = _limits(budget)
+        reply = await self._run("settle", hold.tag, budget, window, hold.id, *numbers, *limits, SETTLED_KEPT_MS)
         tokens, nano_usd = reply[2:] or (0, 0)
         if tokens or nano_usd:
-            self._observer.tell(Overshoot(settlement.service, tokens, nano_usd))
+            self._observer.tell(Overshoot(hold.account, tokens, nano_usd))
 
-    async def _run(self, operation: str, service: str, window: Window, *args: str | int) -> list[Any]:
+    async def _run(self, operation: str, tag: str, budget: Budget, window: Window, *args: str | int) -> list[Any]:
         """One call of the script: [word, the server's milliseconds, ...]. Raises RedisTrouble.
 
         A hold is asked for twice: it is the only call whose failure a client would see, and its id makes the second
         one the same hold.
         """
-        keys = budget_keys(service, window)
+        keys = meter_keys(tag, f"{budget.account}/{window.id}")
         reply = await self._link.call(
             "write",
             lambda: self._eval(
@@ -242,10 +255,13 @@ def _limits(budget: Budget) -> tuple[int | str, int | str]:
     return ("" if budget.tokens is None else budget.tokens, "" if budget.nano_usd is None else budget.nano_usd)
 
 
-def _exceeded(service: str, unit: str, budget: Budget, window: Window, now_ms: int) -> BudgetExceeded:
+def _exceeded(budget: Budget, kind: Kind, now_ms: int) -> BudgetExceeded:
+    window = budget.window(now_ms / 1000)
     ends = datetime.fromtimestamp(window.end_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return BudgetExceeded(
-        f"The {unit} budget of service {service!r} for this {budget.window} does not cover this request; "
-        f"the {budget.window} ends at {ends}.",
+        f"The {_UNIT[kind]} budget of {budget.account!r} for this {budget.rule.kind} does not cover this request; "
+        f"the {budget.rule.kind} ends at {ends}.",
+        budget=budget,
+        kind=kind,
         retry_after_s=max(0.0, window.end_s - now_ms / 1000),
     )

@@ -32,12 +32,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
-WindowKind = Literal["minute", "hour", "day", "week", "month"]
+from gateway.core.ladder import USUAL, Ladder
+from gateway.core.window import Window, WindowRule, window_of
+
 Kind = Literal["tokens", "nano_usd"]
 Phase = Literal["held", "expired", "settled"]
+Away = Literal["closed", "local", "open"]
 
 # The largest n for which a double tells n + 1 from n: an amount one over the limit is still seen to be over.
 MAX_LIMIT = 2**53 - 1
@@ -68,14 +70,22 @@ NOTHING = Amount()
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A service's limits per window; None is no limit of that kind. Windows are calendar windows in UTC.
+    """What an account (a service, or a team or organisation of services) may use in each of its windows.
 
-    A limit outside 0..MAX_LIMIT is a ValueError.
+    A limit of None is none, and one outside 0..MAX_LIMIT a ValueError. A budget that is not `hard` refuses nothing: it
+    is counted, and its ladder holds. With `pace_burst` a window's limit is not there at once: that share of it at the
+    start, the rest evenly until the end. `away` is what holds while the ledger cannot be reached: `closed` refuses,
+    `open` lets everything go, `local` lets each gateway spend what it has put aside. A soft budget is always open.
     """
 
-    window: WindowKind
+    account: str
+    rule: WindowRule
     tokens: int | None = None
     nano_usd: int | None = None
+    hard: bool = True
+    ladder: Ladder = USUAL
+    pace_burst: float | None = None
+    away: Away = "closed"
 
     def __post_init__(self) -> None:
         for kind, limit in self.limits():
@@ -87,61 +97,54 @@ class Budget:
         tokens: tuple[tuple[Kind, int], ...] = () if self.tokens is None else (("tokens", self.tokens),)
         return tokens if self.nano_usd is None else (*tokens, ("nano_usd", self.nano_usd))
 
+    def window(self, unix_s: float) -> Window:
+        """The window of the moment."""
+        return window_of(self.rule, unix_s)
+
+    def meter(self, unix_s: float) -> str:
+        """The id under which the window of the moment is counted: `search/day:2026-11-28`."""
+        return f"{self.account}/{self.window(unix_s).id}"
+
+
+def counter_of(account: str) -> Budget:
+    """What a service without budgets is counted by: months, without a limit."""
+    return Budget(account, WindowRule("month"), hard=False)
+
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """One calendar window: from `start_s` up to but not including `end_s`, unix seconds. `id`: `day:2026-11-28`."""
+class Payer:
+    """Who pays for an attempt: a service with its budgets, its own first, then those of the groups it is in.
 
-    id: str
-    start_s: int
-    end_s: int
+    `tag` is the outermost of these accounts: all that may have to be counted together is kept together under it.
+    Without budgets nothing is reserved and nothing counted, as for answers of local models.
+    """
 
+    name: str
+    tag: str
+    budgets: tuple[Budget, ...] = ()
 
-_STAMP: Mapping[WindowKind, str] = {
-    "minute": "%Y-%m-%dT%H:%M",
-    "hour": "%Y-%m-%dT%H",
-    "day": "%Y-%m-%d",
-    "week": "%Y-%m-%d",
-    "month": "%Y-%m",
-}
-
-
-# Long enough to land in the next window from the start of any, short enough not to jump over it.
-_LONGEST: Mapping[WindowKind, timedelta] = {
-    "minute": timedelta(minutes=1),
-    "hour": timedelta(hours=1),
-    "day": timedelta(days=1),
-    "week": timedelta(days=7),
-    "month": timedelta(days=31),
-}
+    @property
+    def is_limited(self) -> bool:
+        """Whether any budget has a limit; if not, there is nothing to ask before an attempt."""
+        return any(budget.limits() for budget in self.budgets)
 
 
-def window_of(kind: WindowKind, unix_s: float) -> Window:
-    """The window of that kind that contains the moment."""
-    start = _start(kind, datetime.fromtimestamp(unix_s, UTC))
-    end = _start(kind, start + _LONGEST[kind])
-    return Window(f"{kind}:{start.strftime(_STAMP[kind])}", int(start.timestamp()), int(end.timestamp()))
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """What an attempt may cost: its prompt for certain, and for each output token `output_nano_usd` more.
 
+    All are upper bounds. The output, of all choices together, is between `least_output_tokens`, without which it is not
+    worth asking, and `most_output_tokens`; both are the same when the client has named its limit.
+    """
 
-def window_named(id: str) -> Window:
-    """The inverse of `window_of(...).id`. Raises ValueError for what is not such an id."""
-    name, _, stamp = id.partition(":")
-    for kind in get_args(WindowKind):
-        if kind == name:
-            return window_of(kind, datetime.strptime(stamp, _STAMP[kind]).replace(tzinfo=UTC).timestamp())
-    raise ValueError(f"not the id of a window: {id}")
+    prompt: Amount
+    output_nano_usd: int = 0
+    least_output_tokens: int = 0
+    most_output_tokens: int = 0
 
-
-def _start(kind: WindowKind, moment: datetime) -> datetime:
-    minute = moment.replace(second=0, microsecond=0)
-    if kind == "minute":
-        return minute
-    if kind == "hour":
-        return minute.replace(minute=0)
-    day = minute.replace(hour=0, minute=0)
-    if kind == "week":
-        return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if kind == "month" else day
+    def amount(self, output_tokens: int) -> Amount:
+        """What that much output reserves."""
+        return self.prompt + Amount(output_tokens, output_tokens * self.output_nano_usd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from gateway.core.budget import Budget, Kind
+
 from gateway.core.limits import Rate
 
 
@@ -148,11 +150,23 @@ class LimitExceeded(ThriftgateError):
 
 
 class BudgetExceeded(LimitExceeded):
-    """The service's tokens or dollars of this window are spent. Retrying before the window ends cannot help."""
+    """The tokens or dollars of a budget are spent. Retrying before `retry_after_s` cannot help.
+
+    `kind` is which of the budget's limits refused. `rung`: only the share that the attempt was allowed to fill is
+    spent; with a share of 1 it would have fitted.
+    """
 
     type = "insufficient_quota"
     code = "insufficient_quota"
     retryable = False
+
+    def __init__(
+        self, message: str, *, budget: Budget, kind: Kind, rung: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.budget = budget
+        self.kind: Kind = kind
+        self.rung = rung
 
 
 class Unavailable(ThriftgateError):

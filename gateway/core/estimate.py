@@ -49,9 +49,13 @@ def countable(chat: ChatRequest) -> tuple[str, int]:
 def output_limit(chat: ChatRequest, profile: Profile) -> int:
     """Tokens the answer may have, all choices together: the client's limit, else the model's, else the default."""
     asked = chat.max_tokens or profile.max_output_tokens or DEFAULT_OUTPUT_TOKENS
-    limit = min(asked, profile.max_output_tokens or asked)
+    return min(asked, profile.max_output_tokens or asked) * choices_of(chat)
+
+
+def choices_of(chat: ChatRequest) -> int:
+    """How many answers are asked for at once; each may be as long as the limit that is sent upstream."""
     choices = chat.body.get("n")
-    return limit * choices if isinstance(choices, int) and choices > 1 else limit
+    return choices if isinstance(choices, int) and choices > 1 else 1
 
 
 def _bytes_without_pictures(chat: ChatRequest) -> int:

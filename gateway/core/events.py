@@ -8,6 +8,7 @@ from typing import Literal
 
 from gateway.core.false_hits import Verdict
 from gateway.core.usage import Usage
+from gateway.core.window import WindowKind
 
 CacheVerdict = Literal["hit", "semantic-hit", "joined", "miss", "bypass", "refresh"]
 Outcome = Literal["ok", "client_error", "refused", "upstream_error", "client_disconnect", "internal_error"]
@@ -96,6 +97,23 @@ class Overshoot:
     nano_usd: int
 
 
+Level = Literal["warn", "cheaper", "local", "spent"]
+"""The rungs of `core.ladder.Ladder`, and the limit itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLevel:
+    """A budget's use has reached a rung of its ladder, or with `spent` its limit: told once a window by each process.
+
+    `account` is a service or a group; `used_share` is settled and reserved, of the limit that is nearer.
+    """
+
+    account: str
+    window_kind: WindowKind
+    level: Level
+    used_share: float
+
+
 @dataclass(frozen=True, slots=True)
 class HitChecked:
     """A semantic hit was asked again behind its answer, and the two answers compared.
@@ -128,4 +146,14 @@ class SemanticClosed:
     limit: float
 
 
-Event = RequestFinished | AttemptFailed | Degraded | Recovered | Stored | Overshoot | HitChecked | SemanticClosed
+Event = (
+    RequestFinished
+    | AttemptFailed
+    | Degraded
+    | Recovered
+    | Stored
+    | Overshoot
+    | BudgetLevel
+    | HitChecked
+    | SemanticClosed
+)

@@ -24,7 +24,8 @@ AUTO = "auto"
 @dataclass(frozen=True, slots=True)
 class Model:
     """One row of the catalog. `name` is ours (what clients send, what metrics show); `upstream` is the provider's.
-    `deadlines` None: those of its provider. Not `routed`: only who names it gets it, `auto` never does."""
+    `deadlines` None: those of its provider. Not `routed`: only who names it gets it, `auto` never does. `local`: on
+    hardware of one's own, which no budget counts."""
 
     name: str
     provider: str
@@ -34,6 +35,7 @@ class Model:
     profile: Profile = field(default_factory=Profile)
     deadlines: Deadlines | None = None
     routed: bool = True
+    local: bool = False
 
     @property
     def pinned_name(self) -> str:

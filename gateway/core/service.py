@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.core.budget import Budget
+from gateway.core.budget import Budget, Payer, counter_of
 from gateway.core.limits import NO_LIMITS, Limits
 
 
@@ -24,15 +24,27 @@ class Service:
     """`models` is what the service may *ask* for: catalog names, `provider/model`, or `auto` (which may then route
     to any model of the catalog); None allows everything. `baseline_model` is what savings are compared with; None
     is the dearest model the request could have used. `cache_scope` isolates answers: the service's own name unless
-    several services share a group on purpose."""
+    several services share a group on purpose. `budgets` are its own first, then those of the groups it is in, outward;
+    `ledger_tag` is the outermost of these accounts, "" for its own."""
 
     name: str
     models: frozenset[str] | None = None
-    budget: Budget | None = None
+    budgets: tuple[Budget, ...] = ()
     baseline_model: str | None = None
     cache_scope: str = ""
     cache: CacheTerms = CacheTerms()
+    ledger_tag: str = ""
     limits: Limits = NO_LIMITS
+
+    @property
+    def payer(self) -> Payer:
+        """Who pays for what this service asks of others."""
+        return Payer(self.name, self.ledger_tag or self.name, self.budgets or (counter_of(self.name),))
+
+    @property
+    def unmetered(self) -> Payer:
+        """The same for local models, whose answers no budget counts, so that they outlast every budget."""
+        return Payer(self.name, self.ledger_tag or self.name)
 
     def may_ask(self, *names: str) -> bool:
         """Whether any of these spellings of one model is allowed."""

@@ -7,14 +7,12 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from gateway.core.budget import Amount
+from gateway.core.bid import bid
 from gateway.core.errors import BudgetExceeded, ThriftgateError, Unavailable, UnsupportedParameter, UpstreamError
-from gateway.core.estimate import output_limit, prompt_bound
+from gateway.core.estimate import choices_of
 from gateway.core.events import AttemptFailed
 from gateway.core.plan import Model, Plan
-from gateway.core.pricing import to_nano
 from gateway.core.retry import Again, GiveUp, Next, RetryPolicy, after_failure
-from gateway.core.usage import Usage
 from gateway.flow.call import Trail
 from gateway.flow.flight import Flight, Ground
 from gateway.flow.tasks import shielded
@@ -77,14 +75,14 @@ class Dispatch:
     async def _attempt(self, trail: Trail, model: Model) -> Flight:
         """One hold, one request. A second attempt may be billed as well, so each has a reservation of its own."""
         call = trail.call
-        limit = output_limit(call.chat, model.profile)
-        bound = Usage(prompt_bound(call.chat, model.profile), limit)
-        amount = Amount(bound.total_tokens, to_nano(model.price.bound(bound)))
-        hold_id = f"{call.id}.{trail.attempts}"
-        hold = await self._ground.ledger.hold(hold_id, call.service.name, call.service.budget, amount)
+        payer = call.service.unmetered if model.local else call.service.payer
+        hold = await self._ground.ledger.hold(
+            f"{call.id}.{trail.attempts}", payer, bid(call.chat, model, call.asked_at_s)
+        )
         flight = Flight(self._ground, trail, model, hold)
+        each_choice = hold.output_tokens // choices_of(call.chat) if payer.is_limited else None
         try:
-            await flight.take_off(self._providers[model.provider], limit if call.service.budget else None)
+            await flight.take_off(self._providers[model.provider], each_choice)
         except BaseException:
             await shielded(flight.land())
             raise

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from gateway.core.budget import Amount
+from gateway.core.bid import input_bound
+from gateway.core.budget import Amount, Bid
 from gateway.core.embeddings import EmbeddingsRequest, embeddings_answer
 from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, ThriftgateError, Unavailable, UpstreamError
 from gateway.core.estimate import CHARS_PER_TOKEN
@@ -94,9 +95,9 @@ class Embeddings:
     async def _held(self, call: EmbeddingsCall, model: Model, bill: _Bill) -> dict[str, Any]:
         """Reserve, embed, settle. What upstream had accepted is charged by an estimate if it did not answer."""
         size_bytes = len(orjson.dumps(call.request.body))
-        bound, likely = Usage(size_bytes), Usage(size_bytes // CHARS_PER_TOKEN, source="estimated")
-        amount = Amount(bound.total_tokens, to_nano(model.price.bound(bound)))
-        hold = await self._ledger.hold(call.id, call.service.name, call.service.budget, amount)
+        likely = Usage(size_bytes // CHARS_PER_TOKEN, source="estimated")
+        payer = call.service.unmetered if model.local else call.service.payer
+        hold = await self._ledger.hold(call.id, payer, Bid(input_bound(model, size_bytes, call.asked_at_s)))
         try:
             body = await self._embed(call.request, model)
             bill.usage = Usage.from_openai(body["usage"]) if body.get("usage") else likely

@@ -16,14 +16,14 @@ from gateway.adapters.memory_cache import MemoryCache
 from gateway.adapters.redis_cache import RedisCache
 from gateway.adapters.redis_client import connect
 from gateway.adapters.redis_ledger import RedisLedger
-from gateway.core.budget import Amount, Budget
+from gateway.core.budget import Amount, Bid, Budget, Payer
 from gateway.core.errors import BudgetExceeded
+from gateway.core.window import WindowRule
 from gateway.ports import Hold
 from tests.fixtures.semantic import EventList
 from tests.fixtures.state import PATIENT_S, Valkey
 
 SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
-MONTH = Budget("month", tokens=100)
 
 
 def free_ports(count: int) -> list[int]:
@@ -62,13 +62,14 @@ async def cluster(own_valkey: Callable[..., Valkey]) -> AsyncIterator[RedisClust
 async def test_budgets_hold_for_services_on_every_node(cluster: RedisCluster, told: EventList) -> None:
     ledger = RedisLedger(cluster, SystemClock(), told, lease_s=600, timeout_s=PATIENT_S)
     for service in map(str, range(12)):
-        asked = (ledger.hold(str(n), service, MONTH, Amount(10)) for n in range(15))
+        payer = Payer(service, service, (Budget(service, WindowRule("month"), tokens=100),))
+        asked = (ledger.hold(str(n), payer, Bid(Amount(10))) for n in range(15))
         answers = await asyncio.gather(*asked, return_exceptions=True)
         holds = [answer for answer in answers if isinstance(answer, Hold)]
         assert (len(holds), sum(isinstance(answer, BudgetExceeded) for answer in answers)) == (10, 5)
         for hold in holds:
             await ledger.settle(hold, Amount(7))
-        assert await ledger.spent(service, MONTH) == Amount(70)
+        assert [standing.used for standing in await ledger.standing(payer)] == [Amount(70)]
     sizes = await cluster.dbsize(target_nodes=RedisCluster.PRIMARIES)
     assert sizes == 12 * 3
     assert told.events == []

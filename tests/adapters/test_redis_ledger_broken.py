@@ -10,11 +10,11 @@ import pytest
 from gateway.adapters.redis_client import RedisClient, connect
 from gateway.adapters.redis_ledger import RedisLedger
 from gateway.core.breaker import Breaker
-from gateway.core.budget import NOTHING, Amount
+from gateway.core.budget import NOTHING, Amount, Bid
 from gateway.core.errors import LedgerUnavailable
 from gateway.core.events import Degraded, Recovered
 from gateway.ports import Hold
-from tests.fixtures.ledger import DAY, LEASE_S, sums
+from tests.fixtures.ledger import LEASE_S, SEARCH, UNLIMITED, bid, sums
 from tests.fixtures.semantic import EventList, HandClock
 from tests.fixtures.state import PATIENT_S, Valkey
 
@@ -34,7 +34,7 @@ async def held(ledger: RedisLedger, id: str, amount: Amount) -> Hold:
     """A loaded machine may be slower than 50 ms: ask until it is granted."""
     while True:
         try:
-            return await ledger.hold(f"{id}-{object()}", "search", DAY, amount)
+            return await ledger.hold(f"{id}-{object()}", SEARCH, Bid(amount))
         except LedgerUnavailable:
             await ledger.flush()
 
@@ -51,7 +51,7 @@ async def test_a_frozen_redis_closes_hard_budgets_and_is_told_once(
     valkey.freeze()
     for number in range(20):
         with pytest.raises(LedgerUnavailable) as caught:
-            await ledger.hold(str(number), "search", DAY, Amount(1))
+            await ledger.hold(str(number), SEARCH, bid(1))
         assert (caught.value.retry_after_s or 0) >= 1
     assert [type(event) for event in told.events] == [Degraded]
 
@@ -59,9 +59,9 @@ async def test_a_frozen_redis_closes_hard_budgets_and_is_told_once(
 async def test_a_hold_whose_connection_was_cut_is_asked_for_again_and_made_once(
     ledger: RedisLedger, redis_client: RedisClient
 ) -> None:
-    hold = await ledger.hold("a", "search", DAY, Amount(10))
+    hold = await ledger.hold("a", SEARCH, bid(10))
     await redis_client.client_kill_filter(_type="normal", skipme=False)
-    await ledger.hold("b", "search", DAY, Amount(10))
+    await ledger.hold("b", SEARCH, bid(10))
     assert await sums(redis_client, hold) == {"reserved_tokens": 20}
 
 
@@ -72,18 +72,18 @@ async def test_a_hold_without_an_answer_leaves_nothing_reserved(
     probe = await held(ledger, "probe", NOTHING)
     valkey.freeze()
     with pytest.raises(LedgerUnavailable):
-        await ledger.hold("a", "search", DAY, Amount(60))
+        await ledger.hold("a", SEARCH, bid(60))
     valkey.thaw()
     await flushed(ledger, hand_clock)
     assert await sums(client, probe) == {}
     with pytest.raises(LedgerUnavailable):
-        await ledger.hold("a", "search", DAY, Amount(60))
+        await ledger.hold("a", SEARCH, bid(60))
 
 
 async def test_a_cancelled_hold_leaves_nothing_reserved(ledger: RedisLedger, redis_client: RedisClient) -> None:
-    probe = await ledger.hold("probe", "search", DAY, NOTHING)
+    probe = await ledger.hold("probe", SEARCH, bid(0))
     for steps in range(30):
-        asked = asyncio.create_task(ledger.hold(str(steps), "search", DAY, Amount(1)))
+        asked = asyncio.create_task(ledger.hold(str(steps), SEARCH, bid(1)))
         for _ in range(steps % 10):
             await asyncio.sleep(0)
         asked.cancel()
@@ -99,7 +99,7 @@ async def test_what_could_not_be_settled_is_settled_when_redis_is_back(
 ) -> None:
     valkey, client, ledger = broken
     hold = await held(ledger, "a", Amount(60))
-    unbudgeted = await ledger.hold("b", "support", None, Amount(60))
+    unbudgeted = await ledger.hold("b", UNLIMITED, bid(60))
     valkey.freeze()
     await ledger.settle(hold, Amount(10))
     await ledger.settle(hold, Amount(20))
@@ -117,11 +117,11 @@ async def test_services_without_a_budget_go_on_without_redis(
 ) -> None:
     valkey, _, ledger = broken
     valkey.kill()
-    hold = await ledger.hold("a", "search", None, Amount(60))
+    hold = await ledger.hold("a", UNLIMITED, bid(60))
     await ledger.settle(hold, Amount(60))
     assert ledger.waiting == 1
     with pytest.raises(LedgerUnavailable):
-        await ledger.spent("search", None)
+        await ledger.standing(UNLIMITED)
 
 
 async def test_sums_and_leases_survive_kill_9_and_a_restart(
@@ -134,7 +134,7 @@ async def test_sums_and_leases_survive_kill_9_and_a_restart(
     before = await sums(client, open_hold)
     valkey.kill()
     with pytest.raises(LedgerUnavailable):
-        await ledger.hold("c", "search", DAY, Amount(1))
+        await ledger.hold("c", SEARCH, bid(1))
     valkey.start()
     await flushed(ledger, hand_clock)
     assert await sums(client, open_hold) == before
@@ -148,11 +148,11 @@ async def test_a_full_redis_refuses_budgets_and_does_not_open_the_breaker(
 ) -> None:
     client = connect(own_valkey("--maxmemory-policy", "noeviction").url, timeout_s=PATIENT_S)
     ledger = RedisLedger(client, hand_clock, told, lease_s=LEASE_S, timeout_s=PATIENT_S)
-    hold = await ledger.hold("a", "search", DAY, Amount(10))
+    hold = await ledger.hold("a", SEARCH, bid(10))
     await client.config_set("maxmemory", "1")
     for number in range(10):
         with pytest.raises(LedgerUnavailable):
-            await ledger.hold(str(number), "search", DAY, Amount(1))
+            await ledger.hold(str(number), SEARCH, bid(1))
     await ledger.settle(hold, Amount(5))
     assert ledger.waiting == 1
     await client.config_set("maxmemory", "0")

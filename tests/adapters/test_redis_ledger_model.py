@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from gateway.adapters.redis_client import connect
-from gateway.adapters.redis_keys import budget_keys
+from gateway.adapters.redis_keys import meter_keys
 from gateway.adapters.redis_ledger import RedisLedger
 from gateway.core import budget as model
-from gateway.core.budget import LATE_MS, SETTLED_KEPT_MS, Amount, Budget, BudgetState, Kind, window_of
+from gateway.core.budget import LATE_MS, SETTLED_KEPT_MS, Amount, Bid, Budget, BudgetState, Kind, Payer
 from gateway.core.errors import BudgetExceeded, LedgerUnavailable
 from gateway.core.events import Overshoot
+from gateway.core.window import WindowRule
 from gateway.ports import Hold
 from tests.fixtures.semantic import EventList, HandClock
 from tests.fixtures.state import PATIENT_S
@@ -71,12 +72,13 @@ class LedgerModel(RuleBasedStateMachine):
 
     @property
     def window(self) -> str:
-        return window_of("day", self.now_ms / 1000).id
+        return self.budget.meter(self.now_ms / 1000)
 
     @initialize(unit=UNITS)
     def choose_the_unit(self, unit: int) -> None:
         self.unit = unit
-        self.budget = Budget("day", tokens=100 * unit, nano_usd=100 * unit)
+        self.budget = Budget(self.service, WindowRule("day"), tokens=100 * unit, nano_usd=100 * unit)
+        self.payer = Payer(self.service, self.service, (self.budget,))
 
     def amount(self, tokens: int, nano_usd: int) -> Amount:
         return Amount(tokens * self.unit, nano_usd * self.unit)
@@ -90,12 +92,12 @@ class LedgerModel(RuleBasedStateMachine):
         hold, answer = self.run(self.answer(self.gateways[gateway], id, amount))
         assert answer == expected
         if hold is not None:
-            assert hold == Hold(id, self.service, state.leases[id].amount, self.budget, window)
+            assert (hold.id, hold.meters) == (id, (window,))
         self.states[window] = state
 
     async def answer(self, ledger: RedisLedger, id: str, amount: Amount) -> tuple[Hold | None, str | Kind]:
         try:
-            return await ledger.hold(id, self.service, self.budget, amount), "held"
+            return await ledger.hold(id, self.payer, Bid(amount)), "held"
         except BudgetExceeded as refusal:
             return None, "tokens" if "token budget" in refusal.message else "nano_usd"
         except LedgerUnavailable:
@@ -107,7 +109,9 @@ class LedgerModel(RuleBasedStateMachine):
         window = data.draw(st.sampled_from([*sorted(self.states), self.window]))
         actual = self.amount(tokens, nano_usd)
         state, over = model.settle(self.states.get(window, BudgetState()), id, actual, self.budget, self.now_ms)
-        self.run(self.gateways[0].settle(Hold(id, self.service, Amount(), self.budget, window), actual))
+        at_s = datetime.strptime(window.rpartition(":")[2], "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+        hold = Hold(id, self.service, self.service, Amount(), 0, at_s, (self.budget,), (window,))
+        self.run(self.gateways[0].settle(hold, actual))
         self.states[window] = state
         if over != Amount():
             self.overshoots.append(Overshoot(self.service, over.tokens, over.nano_usd))
@@ -124,7 +128,7 @@ class LedgerModel(RuleBasedStateMachine):
     def ask_what_was_spent(self) -> None:
         state = model.expire(self.states.get(self.window, BudgetState()), self.now_ms)
         self.states[self.window] = state
-        assert self.run(self.gateways[1].spent(self.service, self.budget)) == state.settled
+        assert self.run(self.gateways[1].standing(self.payer))[0].used == state.settled
 
     @invariant()
     def the_server_has_the_sums_of_the_model(self) -> None:
@@ -134,7 +138,7 @@ class LedgerModel(RuleBasedStateMachine):
     async def stored(self, window: str) -> tuple[Amount, Amount]:
         """Amounts, which cannot be negative."""
         fields = ["settled_tokens", "settled_nano_usd", "reserved_tokens", "reserved_nano_usd"]
-        sums = await self.client.hmget(budget_keys(self.service, model.window_named(window)).sums, fields)
+        sums = await self.client.hmget(meter_keys(self.service, window).sums, fields)
         settled_tokens, settled_nano_usd, *reserved = (int(n or 0) for n in sums)
         return Amount(settled_tokens, settled_nano_usd), Amount(*reserved)
 

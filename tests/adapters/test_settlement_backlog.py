@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from gateway.adapters.settlement_backlog import Settlement, SettlementBacklog
-from gateway.core.budget import Amount, Budget
+from gateway.core.budget import NOTHING, Amount
+from gateway.ports import Hold
 
-BUDGET = Budget("day", tokens=100)
+
+def hold(id: str) -> Hold:
+    return Hold(id, "search", "search", NOTHING, 0, 0.0, meters=("search/month:2026-11",))
 
 
 def settlement(id: str, tokens: int = 1) -> Settlement:
-    return Settlement(id, "search", "day:2026-11-28", Amount(tokens), BUDGET)
+    return Settlement(hold(id), Amount(tokens))
 
 
 def test_a_settlement_waits_until_it_was_written() -> None:
@@ -29,7 +32,7 @@ def test_when_too_many_wait_the_oldest_is_given_up_and_counted() -> None:
     backlog = SettlementBacklog(2)
     for id in "abc":
         backlog.add(settlement(id))
-    assert [waiting.id for waiting in backlog.waiting()] == ["b", "c"]
+    assert [waiting.hold.id for waiting in backlog.waiting()] == ["b", "c"]
     assert backlog.given_up == 1
 
 
@@ -38,22 +41,22 @@ def test_a_postponed_settlement_lets_the_others_go_first() -> None:
     for id in "ab":
         backlog.add(settlement(id))
     backlog.postpone(settlement("a"))
-    assert [waiting.id for waiting in backlog.waiting()] == ["b", "a"]
+    assert [waiting.hold.id for waiting in backlog.waiting()] == ["b", "a"]
 
 
 def test_spend_without_a_budget_waits_as_one_sum() -> None:
     backlog = SettlementBacklog(1)
     for _ in range(100):
-        backlog.count("search", "month:2026-11", Amount(2, 3))
+        backlog.count(hold("any"), Amount(2, 3))
     assert len(backlog) == 1
     assert [batch.actual for batch in backlog.waiting()] == [Amount(200, 300)]
 
 
 def test_a_batch_that_may_have_been_written_is_repeated_word_for_word() -> None:
     backlog = SettlementBacklog(1)
-    backlog.count("search", "month:2026-11", Amount(2))
+    backlog.count(hold("any"), Amount(2))
     (batch,) = backlog.waiting()
-    backlog.count("search", "month:2026-11", Amount(3))
+    backlog.count(hold("any"), Amount(3))
     assert backlog.waiting() == [batch]
     backlog.written(batch)
     assert [later.actual for later in backlog.waiting()] == [Amount(3)]
@@ -61,8 +64,8 @@ def test_a_batch_that_may_have_been_written_is_repeated_word_for_word() -> None:
 
 def test_giving_up_never_touches_spend_that_no_lease_stands_behind() -> None:
     backlog = SettlementBacklog(1)
-    backlog.count("search", "month:2026-11", Amount(2))
+    backlog.count(hold("any"), Amount(2))
     backlog.waiting()
     for id in "ab":
         backlog.add(settlement(id))
-    assert [(waiting.budget, waiting.actual.tokens) for waiting in backlog.waiting()] == [(None, 2), (BUDGET, 1)]
+    assert [(waiting.counts, waiting.actual.tokens) for waiting in backlog.waiting()] == [(True, 2), (False, 1)]

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import get_args
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,22 +12,15 @@ from gateway.core.budget import (
     Amount,
     Budget,
     BudgetState,
-    WindowKind,
     expire,
     hold,
     settle,
-    window_named,
-    window_of,
 )
+from gateway.core.window import WindowRule
 
-KINDS: tuple[WindowKind, ...] = get_args(WindowKind)
-MOMENTS = st.floats(0, datetime(2200, 1, 1, tzinfo=UTC).timestamp())
-BUDGET = Budget("day", tokens=100, nano_usd=1000)
+DAY = WindowRule("day")
+BUDGET = Budget("search", DAY, tokens=100, nano_usd=1000)
 LEASE_MS = 60_000
-
-
-def unix(*moment: int) -> int:
-    return int(datetime(*moment, tzinfo=UTC).timestamp())  # type: ignore[arg-type, misc]  # a plain tuple of numbers
 
 
 def held(amount: Amount, state: BudgetState | None = None, id: str = "a", now_ms: int = 0) -> BudgetState:
@@ -39,66 +29,16 @@ def held(amount: Amount, state: BudgetState | None = None, id: str = "a", now_ms
     return after
 
 
-# windows
-
-
-@pytest.mark.parametrize(
-    ("kind", "id", "start", "end"),
-    [
-        ("minute", "minute:2026-11-28T14:05", (2026, 11, 28, 14, 5), (2026, 11, 28, 14, 6)),
-        ("hour", "hour:2026-11-28T14", (2026, 11, 28, 14), (2026, 11, 28, 15)),
-        ("day", "day:2026-11-28", (2026, 11, 28), (2026, 11, 29)),
-        ("week", "week:2026-11-23", (2026, 11, 23), (2026, 11, 30)),
-        ("month", "month:2026-11", (2026, 11, 1), (2026, 12, 1)),
-    ],
-)
-def test_a_window_is_a_calendar_window_in_utc(
-    kind: WindowKind, id: str, start: tuple[int, ...], end: tuple[int, ...]
-) -> None:
-    window = window_of(kind, unix(2026, 11, 28, 14, 5, 59))
-    assert (window.id, window.start_s, window.end_s) == (id, unix(*start), unix(*end))
-
-
-def test_a_week_begins_on_monday() -> None:
-    assert window_of("week", unix(2026, 11, 29, 23, 59, 59)).id == "week:2026-11-23"
-    assert window_of("week", unix(2026, 11, 30)).id == "week:2026-11-30"
-
-
-def test_a_month_knows_leap_years_and_december() -> None:
-    february, december = window_of("month", unix(2028, 2, 29)), window_of("month", unix(2026, 12, 31))
-    assert february.end_s - february.start_s == 29 * 86_400
-    assert december.end_s == unix(2027, 1, 1)
-
-
-@given(st.sampled_from(KINDS), MOMENTS)
-def test_every_moment_is_in_its_window_and_the_next_window_follows_without_a_gap(kind: WindowKind, at: float) -> None:
-    window = window_of(kind, at)
-    assert window.start_s <= at < window.end_s
-    assert window_of(kind, window.start_s) == window
-    assert window_of(kind, window.end_s).start_s == window.end_s
-
-
-@given(st.sampled_from(KINDS), MOMENTS)
-def test_a_window_is_found_again_by_its_id(kind: WindowKind, at: float) -> None:
-    assert window_named(window_of(kind, at).id) == window_of(kind, at)
-
-
-@pytest.mark.parametrize("id", ["", "day", "day:", "day:2026", "year:2026", "month:2026-13"])
-def test_what_is_no_window_id_is_an_error(id: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        window_named(id)
-
-
 # limits
 
 
 @pytest.mark.parametrize("limit", [-1, MAX_LIMIT + 1])
 def test_a_limit_that_a_double_cannot_hold_exactly_is_refused(limit: int) -> None:
     with pytest.raises(ValueError, match="nano_usd limit"):
-        Budget("day", nano_usd=limit)
+        Budget("search", DAY, nano_usd=limit)
     with pytest.raises(ValueError, match="tokens limit"):
-        Budget("day", tokens=limit)
-    assert Budget("day", MAX_LIMIT, MAX_LIMIT).limits() == (("tokens", MAX_LIMIT), ("nano_usd", MAX_LIMIT))
+        Budget("search", DAY, tokens=limit)
+    assert Budget("search", DAY, MAX_LIMIT, MAX_LIMIT).limits() == (("tokens", MAX_LIMIT), ("nano_usd", MAX_LIMIT))
 
 
 def test_a_double_tells_one_over_the_largest_limit_from_the_limit() -> None:

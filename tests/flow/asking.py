@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.memory_cache import MemoryCache
-from gateway.core.budget import Amount, Budget
+from gateway.core.budget import Amount, Bid, Payer
 from gateway.core.chat import ChatRequest, parse_chat
 from gateway.core.chunks import Chunk
 from gateway.core.errors import UpstreamError
@@ -34,7 +34,7 @@ from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules
 from gateway.flow.pipeline import Pipeline
 from gateway.flow.tasks import Tasks
-from gateway.ports import Hold, Upstream
+from gateway.ports import Hold, Standing, Upstream
 from tests.fixtures.semantic import EventList
 
 MODEL = Model("m", "p", "m", Tier.LIGHT, Price(Rates(Decimal(1), Decimal(1))))
@@ -95,14 +95,15 @@ class Books:
 
     settled: list[tuple[str, Amount]] = field(default_factory=list)
 
-    async def hold(self, id: str, service: str, budget: Budget | None, amount: Amount) -> Hold:
-        return Hold(id, service, amount, budget, "")
+    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+        most = bid.most_output_tokens
+        return Hold(id, payer.name, payer.tag, bid.amount(most), most, 0.0, payer.budgets)
 
     async def settle(self, hold: Hold, actual: Amount) -> None:
-        self.settled.append((hold.service, actual))
+        self.settled.append((hold.account, actual))
 
-    async def spent(self, service: str, budget: Budget | None) -> Amount:
-        return Amount(0, 0)
+    async def standing(self, payer: Payer) -> tuple[Standing, ...]:
+        return ()
 
 
 class Words:

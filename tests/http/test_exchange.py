@@ -7,7 +7,9 @@ from contextlib import suppress
 import orjson
 import pytest
 
+from gateway.core.budget import Budget
 from gateway.core.errors import BudgetExceeded, InvalidRequest, ThriftgateError, UpstreamOverloaded
+from gateway.core.window import WindowRule
 from gateway.http.exchange import ClientLeft, Exchange, Message, Receive, Scope, Send, error_headers
 from tests.http.serving import Listening, Reply, reply, serving
 
@@ -145,14 +147,18 @@ async def test_every_response_has_an_id_of_its_own(echoing: Listening) -> None:
     assert all(request_id.startswith("req_") for request_id in ids)
 
 
+def spent(retry_after_s: float) -> BudgetExceeded:
+    return BudgetExceeded("x", budget=Budget("shop", WindowRule("day")), kind="tokens", retry_after_s=retry_after_s)
+
+
 @pytest.mark.parametrize(
     ("error", "headers"),
     [
         (InvalidRequest("x"), {"x-should-retry": "false"}),
         (UpstreamOverloaded("x"), {"x-should-retry": "true"}),
         (UpstreamOverloaded("x", retry_after_s=1.2), {"retry-after": "2", "retry-after-ms": "1200"}),
-        (BudgetExceeded("x", retry_after_s=60.0), {"retry-after": "60", "x-should-retry": "false"}),
-        (BudgetExceeded("x", retry_after_s=-1.0), {"retry-after": "0", "retry-after-ms": "0"}),
+        (spent(60.0), {"retry-after": "60", "x-should-retry": "false"}),
+        (spent(-1.0), {"retry-after": "0", "retry-after-ms": "0"}),
     ],
 )
 def test_headers_say_whether_and_when_to_come_back(error: ThriftgateError, headers: dict[str, str]) -> None:

@@ -1,0 +1,40 @@
+"""What an attempt may cost, before it is made: what the ledger is asked to reserve."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from gateway.core.budget import Amount, Bid
+from gateway.core.chat import ChatRequest
+from gateway.core.estimate import choices_of, output_limit, prompt_bound
+from gateway.core.plan import Model
+from gateway.core.pricing import NANO_PER_USD
+from gateway.core.usage import Usage
+
+LEAST_OUTPUT_TOKENS = 1_024
+"""For each choice, where the client has named no limit. What is cut shorter helps nobody: a model that thinks says
+nothing in fewer (1,024 is also the least that Anthropic lets one think, 2026-11), and a refusal is honest."""
+
+
+def bid(chat: ChatRequest, model: Model, unix_s: float) -> Bid:
+    """Upper bounds of an attempt asked at `unix_s`: whatever becomes of its input, at any hour while it runs."""
+    prompt_tokens = prompt_bound(chat, model.profile)
+    most = output_limit(chat, model.profile)
+    least = most if chat.max_tokens is not None else min(LEAST_OUTPUT_TOKENS * choices_of(chat), most)
+    return Bid(
+        prompt=input_bound(model, prompt_tokens, unix_s),
+        output_nano_usd=_nano_up(model.price.dearest(prompt_tokens, unix_s).cost(Usage(output_tokens=1))),
+        least_output_tokens=least,
+        most_output_tokens=most,
+    )
+
+
+def input_bound(model: Model, input_tokens: int, unix_s: float) -> Amount:
+    """The most that so much input can cost, alone."""
+    return Amount(input_tokens, _nano_up(model.price.bound(Usage(input_tokens), unix_s)))
+
+
+def _nano_up(usd: Decimal) -> int:
+    """A bound is rounded up, or it would be none."""
+    return math.ceil(usd * NANO_PER_USD)
