@@ -139,8 +139,7 @@ class _MiniLM:
     def __init__(self, folder: Path, max_tokens: int) -> None:
         from tokenizers import Tokenizer
 
-        with ThreadPoolExecutor(1, initializer=_give_way) as maker:  # the session's threads have their maker's priority
-            self._session = maker.submit(_session, folder / "onnx" / "model.onnx").result()
+        self._session = _session(folder / "onnx" / "model.onnx")
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()  # one tokenizer also counts; `embed` cuts
@@ -197,7 +196,10 @@ def _session(model: Path) -> Any:
     options.intra_op_num_threads = min(_THREADS, _cores())
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    with ThreadPoolExecutor(1, initializer=_give_way) as maker:  # the session's threads have their maker's priority
+        return maker.submit(
+            onnxruntime.InferenceSession, str(model), options, providers=["CPUExecutionProvider"]
+        ).result()
 
 
 def _give_way() -> None:

@@ -112,7 +112,8 @@ async def test_stopping_cancels_what_is_queued() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
-async def test_the_models_second_thread_gives_way_and_the_one_that_runs_python_does_not() -> None:
+async def test_of_its_threads_only_the_models_second_gives_way(minilm: OnnxEmbedder) -> None:
+    """A first embedder has been made, so that the threads onnxruntime's import makes are there already."""
     before = set(os.listdir("/proc/self/task"))
     embedder = OnnxEmbedder()
     await embedder.start()
