@@ -13,7 +13,9 @@ from gateway.core.window import WindowKind
 CacheVerdict = Literal["hit", "semantic-hit", "joined", "miss", "bypass", "refresh"]
 Outcome = Literal["ok", "client_error", "refused", "upstream_error", "client_disconnect", "internal_error"]
 
-Component = Literal["exact_cache", "semantic_cache", "embedder", "ledger", "provider", "observer", "keys"]
+Component = Literal[
+    "exact_cache", "semantic_cache", "embedder", "ledger", "ledger_file", "provider", "observer", "keys", "limits"
+]
 """A part that can be broken while requests go on."""
 
 Endpoint = Literal["chat", "embeddings", "messages", "responses", "completions"]
