@@ -1,0 +1,120 @@
+"""What a ledger's entries add up to: one fold, for the gateway that writes them and for whoever reads them again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
+
+from gateway.core.budget import NOTHING, Amount, Budget
+from gateway.core.ledger_lines import Entry, Record, entry_of
+from gateway.core.window import LENGTH_S, WindowKind, WindowRule, WindowStyle
+
+_SLACK_S = 86_400.0
+Counter = tuple[str, tuple[str, ...]]
+"""Spend that was never reserved is told to Redis in batches, one for each tag and meters."""
+
+
+class Slot(NamedTuple):
+    """What one sum is of: a meter under its payer's tag, and of a sliding one only the bucket of this number."""
+
+    tag: str
+    meter: str
+    bucket: int | None
+
+
+class Books:
+    """`open` are the holds that nothing has ended, by id; `sums` what was spent, and `uncounted` what no batch has had
+    of it yet, by tag and meters: an entry whose amount is the sum.
+
+    `behind_since_s` is since when settlements wait to be told to Redis, None when none does.
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[str, Entry] = {}
+        self.sums: dict[Slot, Amount] = {}
+        self.uncounted: dict[Counter, Entry] = {}
+        self.behind_since_s: float | None = None
+        self._touched_s: dict[Slot, float] = {}
+
+    def add(self, entry: Entry) -> None:
+        if entry.kind in ("hold", "held"):
+            self.open[entry.id] = entry
+            return
+        self.open.pop(entry.id, None)
+        if entry.charges:
+            self._charge(entry)
+        elif entry.kind == "batch":
+            self._count(entry, self._uncounted(entry) - _least(self._uncounted(entry), entry.amount))
+
+    def _charge(self, entry: Entry) -> None:
+        for slot in slots_of(entry):
+            self.sums[slot] = self.sums.get(slot, NOTHING) + entry.amount
+            self._touched_s[slot] = entry.held_at_s
+        if entry.meters and not entry.reserved:
+            self._count(entry, self._uncounted(entry) + entry.amount)
+
+    def _uncounted(self, entry: Entry) -> Amount:
+        known = self.uncounted.get((entry.tag, entry.meters))
+        return known.amount if known else NOTHING
+
+    def _count(self, entry: Entry, left: Amount) -> None:
+        self.uncounted.pop((entry.tag, entry.meters), None)
+        if left != NOTHING:
+            self.uncounted[entry.tag, entry.meters] = replace(entry, amount=left)
+
+    def head(self, at_s: float) -> dict[str, Any]:
+        """The first line of a file: who reads on from it needs no earlier one. Sums of windows that are long over, in
+        which nothing can be charged any more, are left out, here and from now on."""
+        for slot, touched_s in list(self._touched_s.items()):
+            if touched_s + 2 * LENGTH_S[budget_of(slot.meter).rule.kind] + _SLACK_S < at_s:
+                del self._touched_s[slot], self.sums[slot]
+        return {
+            "type": "head",
+            "at": at_s,
+            "behind_since": self.behind_since_s,
+            "open": [entry.record() for entry in self.open.values()],
+            "sums": [[*slot, spent.tokens, spent.nano_usd, self._touched_s[slot]] for slot, spent in self.sums.items()],
+            "uncounted": [entry.record() for entry in self.uncounted.values()],
+        }
+
+
+def books_of(head: Record) -> Books:
+    """Those that `Books.head` was written of. Raises ValueError."""
+    books = Books()
+    try:
+        books.behind_since_s = head["behind_since"]
+        books.open = {entry.id: entry for entry in map(entry_of, head["open"])}
+        for tag, meter, bucket, tokens, nano_usd, touched_s in head["sums"]:
+            slot = Slot(tag, meter, bucket)
+            books.sums[slot], books._touched_s[slot] = Amount(tokens, nano_usd), touched_s
+        books.uncounted = {(entry.tag, entry.meters): entry for entry in map(entry_of, head["uncounted"])}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not the head of a file: {error!r}") from error
+    return books
+
+
+def _least(one: Amount, other: Amount) -> Amount:
+    """So that a batch whose spend a gap in the file has swallowed leaves nothing, and not less."""
+    return Amount(min(one.tokens, other.tokens), min(one.nano_usd, other.nano_usd))
+
+
+def slots_of(entry: Entry) -> list[Slot]:
+    """Where an entry counts. What is held is charged to the bucket in which it was held, whenever it is settled."""
+    return [Slot(entry.tag, meter, _bucket(meter, entry.held_at_s)) for meter in entry.meters]
+
+
+def _bucket(meter: str, held_at_s: float) -> int | None:
+    bucket_s = budget_of(meter).rule.bucket_s if "/sliding-" in meter else None
+    return None if bucket_s is None else int(held_at_s // bucket_s)
+
+
+def budget_of(meter: str) -> Budget:
+    """The budget that a meter is of, without its limits and its time zone, which the id does not tell.
+
+    Raises ValueError for what is not the id of a meter.
+    """
+    account, _, window = meter.rpartition("/")
+    style, _, kind = window.partition(":")[0].rpartition("-")
+    if not account or kind not in LENGTH_S or style not in ("", "fixed", "sliding"):
+        raise ValueError(f"`{meter}` is not the id of a meter")
+    return Budget(account, WindowRule(cast(WindowKind, kind), cast(WindowStyle, style or "calendar")), hard=False)
