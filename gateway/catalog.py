@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.core.budget import Budget
 from gateway.core.deadlines import Deadlines
 from gateway.core.plan import Catalog, Model
-from gateway.core.pricing import FREE, Price, Rates, to_nano
+from gateway.core.pricing import Price, to_nano
 from gateway.core.profile import Profile
 from gateway.core.service import CacheTerms, Service
 from gateway.core.tiers import Tier
 from gateway.core.window import WindowRule
-from gateway.model_settings import ModelSettings, RatesUsd
+from gateway.model_price import written_price
+from gateway.model_settings import ModelSettings
 from gateway.settings import Loaded, Provider, ServiceSettings, Timeouts
 from gateway.yaml_source import ConfigError, Problem
 
@@ -49,7 +51,7 @@ def build_catalogs(loaded: Loaded, price_of: PriceBook) -> Catalogs:
     chat: list[Model] = []
     embeddings = list(_own_embedder(loaded))
     for name, model in settings.models.items():
-        price = _price(model, settings.providers[model.provider], name, price_of)
+        price = _price(loaded, name, model, price_of)
         if price is None:
             problems.append(_unpriced(loaded, name, model))
             continue
@@ -103,19 +105,19 @@ def _deadlines(model: ModelSettings, timeouts: Timeouts) -> Deadlines | None:
     return Deadlines(**timeouts.model_dump() | model.timeouts.model_dump(exclude_none=True))
 
 
-def _price(model: ModelSettings, provider: Provider, name: str, price_of: PriceBook) -> Price | None:
-    if model.price == "free":
-        return FREE
-    if isinstance(model.price, RatesUsd):
-        rates = model.price
-        return Price(Rates(rates.input, rates.output, rates.cache_read, rates.cache_write))
-    return price_of(provider.kind, model.upstream or name)
+def _price(loaded: Loaded, name: str, model: ModelSettings, price_of: PriceBook) -> Price | None:
+    """What is written wins over the list."""
+    listed = price_of(loaded.settings.providers[model.provider].kind, model.upstream or name)
+    if model.price is None:
+        return listed
+    today = datetime.now(UTC).date()
+    return written_price(model.price, ("models", name, "price"), loaded.source, listed, today)
 
 
 def _unpriced(loaded: Loaded, name: str, model: ModelSettings) -> Problem:
     return Problem(
         loaded.source.where(("models", name)),
-        f"`models.{name}` has no price, and genai-prices does not know it for provider `{model.provider}`",
+        f"`models.{name}` has no price for today, and genai-prices does not know it for provider `{model.provider}`",
         "add `price: {input: …, output: …}` in US dollars per million tokens, or `price: free`",
     )
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from gateway.core.tiers import Tier
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-Usd = Annotated[Decimal, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value), Field(ge=0)]
+Exact = Annotated[Decimal, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)]
+Usd = Annotated[Exact, Field(ge=0)]
 Name = Annotated[str, Field(pattern=NAME)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Accepts = bool | Literal["without_reasoning"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEK: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]|24):([0-5]\d)")
 
 
 class Section(BaseModel):
@@ -23,13 +30,93 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
+def _minutes(hours: object) -> object:
+    """`01:00-04:00` as the first minute of the day that it covers, and the first that it does not."""
+    found = _HOURS.fullmatch(hours) if isinstance(hours, str) else None
+    start, end = (int(found[at]) * 60 + int(found[at + 1]) for at in (1, 3)) if found else (0, 0)
+    if not start < end <= 24 * 60:
+        raise ValueError('must be two times of a day, such as "01:00-04:00"; over midnight they are two rows')
+    return start, end
+
+
 class RatesUsd(Section):
-    """US dollars per million tokens."""
+    """US dollars per million tokens; the fields of `core.pricing.Rates`."""
 
     input: Usd
     output: Usd
     cache_read: Usd | None = None
     cache_write: Usd | None = None
+    cache_write_1h: Usd | None = None
+    audio_input: Usd | None = None
+    audio_output: Usd | None = None
+
+
+class LongContextUsd(RatesUsd):
+    over_tokens: int = Field(ge=1)
+
+
+class PeakUsd(RatesUsd):
+    hours: Annotated[tuple[int, int], BeforeValidator(_minutes)]
+    weekdays: tuple[Weekday, ...] = WEEK
+
+
+class BatchUsd(RatesUsd):
+    long_context: tuple[LongContextUsd, ...] = ()
+
+
+class ListUsd(RatesUsd):
+    """All that a model costs at one time."""
+
+    long_context: tuple[LongContextUsd, ...] = ()
+    peaks: tuple[PeakUsd, ...] = ()
+    batch: BatchUsd | None = None
+    source: str | None = Field(None, min_length=1)
+    checked: date | None = None
+
+
+class DatedUsd(ListUsd):
+    """The same from a day on. Whoever writes down a vendor's history says where it was read."""
+
+    from_: date = Field(alias="from")
+    source: str = Field(min_length=1)
+    checked: date
+
+
+class GpuHour(Section):
+    """What the hardware of a local model costs, and how fast it is at it."""
+
+    gpu_hour_usd: Usd
+    prompt_tokens_per_s: Exact = Field(gt=0)
+    output_tokens_per_s: Exact = Field(gt=0)
+
+
+def _in_order(rows: tuple[DatedUsd, ...]) -> tuple[DatedUsd, ...]:
+    if not rows:
+        raise ValueError("has no row")
+    if any(later.from_ <= earlier.from_ for earlier, later in pairwise(rows)):
+        raise ValueError("must begin with its oldest row, and no two rows on the same day")
+    return rows
+
+
+PRICE_FORMS = ("<free>", "<list>", "<dated>", "<gpu hour>")
+"""Where pydantic says which form of a price it means: no part of the path that was written."""
+
+
+def _form(price: object) -> str | None:
+    """Which form was meant, so that errors are about that one."""
+    free, rates, dated, gpu_hour = PRICE_FORMS
+    if isinstance(price, Mapping):
+        return gpu_hour if "gpu_hour_usd" in price else rates
+    return dated if isinstance(price, list) else free if isinstance(price, str) else None
+
+
+PriceUsd = Annotated[
+    Annotated[Literal["free"], Tag("<free>")]
+    | Annotated[ListUsd, Tag("<list>")]
+    | Annotated[tuple[DatedUsd, ...], AfterValidator(_in_order), Tag("<dated>")]
+    | Annotated[GpuHour, Tag("<gpu hour>")],
+    Discriminator(_form),
+]
 
 
 class ModelTimeouts(Section):
@@ -75,7 +162,7 @@ class ModelSettings(Capabilities):
     mode: Literal["chat", "embedding"] = "chat"
     upstream: str | None = None
     routed: bool = True
-    price: Literal["free"] | RatesUsd | None = None
+    price: PriceUsd | None = None
     source: str | None = Field(None, min_length=1)
     checked: date | None = None
     default_system: str | None = None

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from gateway.core.budget import MAX_LIMIT
 from gateway.core.window import WindowKind
-from gateway.model_settings import ModelSettings, Name, RatesUsd, Section, Usd
+from gateway.model_settings import PRICE_FORMS, ModelSettings, Name, Section, Usd
 from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
 
 
@@ -165,7 +165,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, **overrides: Any) 
         settings = Settings.model_validate(document)
     except ValidationError as error:
         told = (_problem(source, dict(found)) for found in error.errors() if found["loc"] not in source.unset)
-        raise ConfigError(*problems, *filter(None, told)) from None
+        raise ConfigError(*problems, *told) from None
     problems += _contradictions(settings, source)
     if problems:
         raise ConfigError(*problems)
@@ -197,23 +197,18 @@ def _unset_secrets(source: Source) -> Iterator[Problem]:
             yield Problem(source.where(path), f"`{_dotted(path)}`: {variable} is not set", f"set {variable}, not empty")
 
 
-def _problem(source: Source, found: Mapping[str, Any]) -> Problem | None:
-    """None for an error about the form of a price that was not meant."""
-    path: KeyPath = tuple(part for part in found["loc"] if part not in _PRICE_FORMS)
-    kind, message = str(found["type"]), str(found["msg"])
+def _problem(source: Source, found: Mapping[str, Any]) -> Problem:
+    path: KeyPath = tuple(part for part in found["loc"] if part not in PRICE_FORMS)
+    kind, message = str(found["type"]), str(found["msg"]).removeprefix("Value error, ")
     mend = "see config/README.md"
-    if len(path) < len(found["loc"]):
-        if kind == "model_type" or (kind == "literal_error" and isinstance(found["input"], dict)):
-            return None
+    if kind == "union_tag_not_found" or found["loc"][-1] == PRICE_FORMS[0]:
+        message = "is no price"
         mend = "write `price: free`, or `price: {input: …, output: …}` in US dollars per million tokens"
-    if kind == "extra_forbidden":
+    elif kind == "extra_forbidden":
         message, mend = "is not a setting", "remove it or check its spelling; config/README.md lists every setting"
     elif kind == "missing":
         mend = f"add `{path[-1]}`"
     return Problem(source.where(path), f"`{_dotted(path)}`: {message}", mend)
-
-
-_PRICE_FORMS = ("literal['free']", RatesUsd.__name__)
 
 
 def _dotted(path: KeyPath) -> str:

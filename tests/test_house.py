@@ -106,8 +106,10 @@ def test_every_setting_is_documented_and_nothing_else_is() -> None:
 
 
 def setting_paths(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    """`providers.<name>.kind`, `services[].budget.usd`: one path for each leaf."""
-    for name, field in model.model_fields.items():
+    """`providers.<name>.kind`, `services[].budget.usd`: one path a leaf. Rates in parts of a price are its own."""
+    rates = model_settings.RatesUsd.model_fields if ".price." in prefix and not prefix.endswith(".price.") else {}
+    fields = ((field.alias or name, field) for name, field in model.model_fields.items() if name not in rates)
+    for name, field in fields:
         annotation = str(field.annotation)
         inner = [
             value
@@ -116,9 +118,10 @@ def setting_paths(model: type[BaseModel], prefix: str) -> Iterator[str]:
         ] or (
             [field.annotation] if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel) else []
         )
-        mark = ".<name>" if annotation.startswith("dict") else "[]" if annotation.startswith("list[gateway") else ""
-        if inner and "Literal" in annotation:
-            yield f"{prefix}{name}"
+        listed = annotation.startswith(("list[gateway", "tuple[gateway"))
+        mark = ".<name>" if annotation.startswith("dict") else "[]" if listed else ""
+        if inner and ("Literal" in annotation or prefix.endswith(".price.")):
+            yield f"{prefix}{name}{mark}"
         if inner:
             for section in inner:
                 yield from setting_paths(section, f"{prefix}{name}{mark}.")
