@@ -93,6 +93,20 @@ class RedisLedger:
         """Settlements lost because too many waited; their holds are charged in full."""
         return self._backlog.given_up
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether Redis has not confirmed something that it was told, or that it cannot be told now."""
+        return self._backlog.is_behind
+
+    def before_batches(self, tell: Callable[[Hold, Amount], None]) -> None:
+        """From now on `tell` hears of each batch of spend that was never reserved before Redis does: a hold with the
+        batch's own id, and the sum."""
+        self._backlog.before_batches(tell)
+
+    def recount(self, batch: Hold, actual: Amount) -> None:
+        """Count a batch of a process that is gone, unless Redis has counted it, and knows it still (LATE_MS)."""
+        self._write_later(Settlement(batch, actual, counts=True))
+
     def start(self) -> None:
         self._link.start()
         self._behind.start()

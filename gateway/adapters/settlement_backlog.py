@@ -7,6 +7,7 @@ waits as one sum for each set of meters, which bounds it by itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -33,12 +34,22 @@ class SettlementBacklog:
         self._spend: dict[tuple[str, ...], Settlement] = {}
         self._batched: set[tuple[str, ...]] = set()
         self._given_up = 0
+        self._tell_batch: Callable[[Hold, Amount], None] = lambda batch, actual: None
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._spend)
 
     def __contains__(self, id: str) -> bool:
         return id in self._waiting
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits that Redis has been asked to write, or could not be."""
+        return bool(self._waiting)
+
+    def before_batches(self, tell: Callable[[Hold, Amount], None]) -> None:
+        """From now on `tell` hears of each batch before anyone can write it."""
+        self._tell_batch = tell
 
     @property
     def given_up(self) -> int:
@@ -65,6 +76,7 @@ class SettlementBacklog:
         for meters in self._spend.keys() - self._batched:
             spend = self._spend.pop(meters)
             batch = replace(spend, hold=replace(spend.hold, id=uuid4().hex))
+            self._tell_batch(batch.hold, batch.actual)
             self._waiting[batch.hold.id] = batch
             self._batched.add(meters)
         return list(self._waiting.values())
@@ -72,7 +84,7 @@ class SettlementBacklog:
     def written(self, settlement: Settlement) -> None:
         self._waiting.pop(settlement.hold.id, None)  # None: given up meanwhile
         if settlement.counts:
-            self._batched.remove(settlement.hold.meters)
+            self._batched.discard(settlement.hold.meters)  # of a process that is gone, it was not among them
 
     def postpone(self, settlement: Settlement) -> None:
         """Let the others go first next time, in case this one can never be written."""

@@ -69,3 +69,34 @@ def test_giving_up_never_touches_spend_that_no_lease_stands_behind() -> None:
     for id in "ab":
         backlog.add(settlement(id))
     assert [(waiting.counts, waiting.actual.tokens) for waiting in backlog.waiting()] == [(True, 2), (False, 1)]
+
+
+def test_a_batch_is_told_before_it_can_be_written_and_only_once() -> None:
+    backlog = SettlementBacklog(1)
+    told: list[tuple[str, Amount]] = []
+    backlog.before_batches(lambda batch, actual: told.append((batch.id, actual)))
+    backlog.count(hold("any"), Amount(2))
+    (batch,) = backlog.waiting()
+    assert backlog.waiting() == [batch]
+    assert told == [(batch.hold.id, Amount(2))]
+
+
+def test_a_batch_of_another_process_is_written_beside_ones_own() -> None:
+    backlog = SettlementBacklog(1)
+    others = Settlement(hold("others"), Amount(5), counts=True)
+    backlog.add(others)
+    backlog.count(hold("any"), Amount(2))
+    assert [batch.actual for batch in backlog.waiting()] == [Amount(5), Amount(2)]
+    for batch in backlog.waiting():
+        backlog.written(batch)
+    assert not backlog.waiting()
+
+
+def test_it_is_behind_while_something_to_be_written_waits() -> None:
+    backlog = SettlementBacklog(1)
+    backlog.count(hold("any"), Amount(2))
+    assert not backlog.is_behind, "spend that is only being added up"
+    (batch,) = backlog.waiting()
+    assert backlog.is_behind
+    backlog.written(batch)
+    assert not backlog.is_behind
