@@ -88,12 +88,14 @@ class Meaning:
         self._semantic: Semantic | None = None
         self._embedder_down = False
         self._waiting_tokens = 0
+        self._embedding_since_s: dict[object, float] = {}
 
     def under(self, rules: MeaningRules, worth: WorthRules, false_hit_limit: float) -> Meaning:
         """The same layer by other rules. What it has learned is shared; what is being embedded now stays behind."""
         other = copy(self)
         other._rules = rules
         other._waiting_tokens = 0
+        other._embedding_since_s = {}
         other.worth = self.worth.under(worth)
         other.false_hits = self.false_hits.under(false_hit_limit)
         return other
@@ -122,6 +124,8 @@ class Meaning:
 
     def _weighed(self, call: Call, plan: Plan, asked: Asked, waiting: int) -> Asked:
         """With its vector on the way if the look-up may come in time and pays; `waiting` tokens are to be embedded."""
+        if (stuck_s := self._stuck_s()) > self._rules.deadline_s:
+            return replace(asked, reason=f"semantic skipped: the embedder has been silent for {stuck_s * 1000:.0f} ms")
         wait_s = self.worth.wait_s(waiting)
         if self.worth.is_hopeless(waiting, self._rules.deadline_s):
             late = f"{wait_s * 1000:.0f} ms are more than {self._rules.deadline_s * 1000:g} ms"
@@ -208,13 +212,21 @@ class Meaning:
         """Counted while it waits, and timed: that is the embedder's pace."""
         assert self._semantic is not None
         self._waiting_tokens += tokens
-        waiting, started_s = self._waiting_tokens, self._clock.monotonic_s()
+        waiting, started_s, embedding = self._waiting_tokens, self._clock.monotonic_s(), object()
+        self._embedding_since_s[embedding] = started_s
         try:
             vector = (await self._semantic.embedder.embed([text]))[0]
         finally:
             self._waiting_tokens -= tokens
+            del self._embedding_since_s[embedding]
         self.worth.embedded(waiting, self._clock.monotonic_s() - started_s)
         return vector
+
+    def _stuck_s(self) -> float:
+        """How long the oldest text has been with the embedder. Texts behind one that is later than the deadline would
+        wait in vain as well, so nobody waits for an embedder that has stopped; a pace needs an answer to be seen."""
+        oldest_s = next(iter(self._embedding_since_s.values()), None)
+        return 0.0 if oldest_s is None else self._clock.monotonic_s() - oldest_s
 
     def _window(self) -> int:
         assert self._semantic is not None

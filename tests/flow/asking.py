@@ -160,12 +160,17 @@ class Walk:
         return "".join(part["delta"].get("content") or "" for chunk in chunks for part in chunk["choices"])
 
 
-def walk(provider: Script, *, max_questions: int = 100) -> Walk:
+def walk(provider: Script, *, max_questions: int = 100, deadline_s: float = 60.0) -> Walk:
     """The semantic layer joins when the test attaches its parts; it then always pays, and may take its time."""
     clock, told, tasks, books, shelf = SystemClock(), EventList(), Tasks(), Books(), Shelf()
     false_hits = FalseHits(0.05)
     meaning = Meaning(
-        MeaningRules(deadline_s=60.0), Worth(WorthRules(value_of_second_usd=1_000.0)), false_hits, told, clock, tasks
+        MeaningRules(deadline_s=deadline_s),
+        Worth(WorthRules(value_of_second_usd=1_000.0)),
+        false_hits,
+        told,
+        clock,
+        tasks,
     )
     lookup = Lookup(shelf, 3_600, meaning, told, clock, tasks)
     questions = Questions(tasks, max_questions=max_questions)
