@@ -1,80 +1,52 @@
 """What a broken cache costs the requests of a gateway: `python -m tests.bench.cache_faults`.
 
-One gateway on a Valkey and a Qdrant stub that are processes of their own, which are killed, frozen (SIGSTOP) and
-slowed while clients ask. Prints the latency of requests beside the healthy run just before it: what the first second
-of a fault adds at p99 (goal 60 ms), and what is added once the breaker is open (goal 2 ms). Client, gateway and
-upstream share one event loop, so on a busy machine read the differences. Exits with 1 when a request fails.
+Gateway, Valkey, Qdrant stub, upstream and client are processes of their own. Two gateways of one kind run side by side
+and are asked in turns, one request at a time at a steady pace; then the parts of one are killed, frozen (SIGSTOP) or
+slowed while the other stays well. So what else the machine does falls on both, and the difference of their quantiles is
+the fault's. Prints what is added at p99 in the first second of the fault (goal 60 ms) and after it, when the breaker is
+open (goal 2 ms). `healthy` is what two well gateways differ by: read the others with that in mind. Exits with 1 when
+a request fails.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import os
 import signal
-import statistics
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import uvloop
+import yaml
 from redis import Redis
 
-from tests import loopback
-from tests.fixtures.gateway import Running, chat, running
+from tests.bench.semantic import MODEL, body, provide, quantile
+from tests.fixtures.process import serving
 from tests.fixtures.qdrant import QdrantStub
 from tests.fixtures.state import Valkey
 
 FIRST_S = 1.0
-STEADY_S = 4.0
-EVERY_S = 0.1
-MODEL = "gpt-6.1-terra"
+WELL_S = 3.0
+STEADY_S = 9.0
+EVERY_S = 0.02
 NUMBERS = count()
 
 
-@dataclass
-class Times:
-    """Latencies in seconds, each with when it began after the start."""
-
-    at_s: list[tuple[float, float]] = field(default_factory=list)
-    failed: int = 0
-
-    def of(self, since_s: float, until_s: float) -> list[float]:
-        return [took_s for began_s, took_s in self.at_s if since_s <= began_s < until_s]
-
-
-async def ask(gateway: Running, times: Times, started_s: float) -> None:
-    began_s = time.perf_counter()
-    body = chat(f"Where do I find tool number {next(NUMBERS)}?", MODEL)
-    answer = await gateway.http.post("/v1/chat/completions", json=body)
-    times.at_s.append((began_s - started_s, time.perf_counter() - began_s))
-    times.failed += answer.status_code != 200
-
-
-async def measure(gateway: Running) -> Times:
-    """A new question every 100 ms, whatever became of those before."""
-    times, started_s = Times(), time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        while time.perf_counter() - started_s < FIRST_S + STEADY_S:
-            group.create_task(ask(gateway, times, started_s))
-            await asyncio.sleep(EVERY_S)
-    return times
-
-
-def p99_ms(times_s: list[float]) -> float:
-    return statistics.quantiles(times_s, n=100)[98] * 1000
-
-
-def serve_stub(urls: Queue[str], fault: str | None) -> None:
+def serve_stub(urls: Queue[str]) -> None:
     async def run() -> None:
-        stub = QdrantStub(fault=fault)
+        stub = QdrantStub()
         server = await asyncio.start_server(stub.converse, "127.0.0.1", 0)
         host, port = server.sockets[0].getsockname()[:2]
         urls.put(f"http://{host}:{port}")
@@ -83,13 +55,14 @@ def serve_stub(urls: Queue[str], fault: str | None) -> None:
     asyncio.run(run())
 
 
-def started_stub(stack: ExitStack, fault: str | None = None) -> tuple[str, BaseProcess]:
+def started(stack: ExitStack, work: Callable[[Queue[str]], None]) -> tuple[str, BaseProcess]:
+    """What the process says of itself, and the process."""
     context = get_context("spawn")
-    urls: Queue[str] = context.Queue()
-    process = context.Process(target=serve_stub, args=(urls, fault), daemon=True)
+    said: Queue[str] = context.Queue()
+    process = context.Process(target=work, args=(said,), daemon=True)
     process.start()
     stack.callback(process.kill)
-    return urls.get(), process
+    return said.get(), process
 
 
 def hold_up(url: str) -> None:
@@ -101,6 +74,8 @@ def hold_up(url: str) -> None:
 
 @dataclass
 class Parts:
+    """A gateway's own."""
+
     stack: ExitStack
     valkey: Valkey
     qdrant: BaseProcess
@@ -122,12 +97,24 @@ class Parts:
     def freeze_qdrant(self) -> None:
         os.kill(self.qdrant.pid or 0, signal.SIGSTOP)
 
+    def slow_qdrant(self) -> None:
+        """It runs for 5 ms of each 100."""
+        throttle = threading.Thread(target=self._throttle, daemon=True)
+        throttle.start()
+
     def freeze_both(self) -> None:
         self.freeze_redis()
         self.freeze_qdrant()
 
     def leave_alone(self) -> None:
-        """What two healthy runs differ by."""
+        """What two healthy gateways differ by."""
+
+    def _throttle(self) -> None:
+        while self.qdrant.is_alive():
+            self.freeze_qdrant()
+            time.sleep(0.095)
+            os.kill(self.qdrant.pid or 0, signal.SIGCONT)
+            time.sleep(0.005)
 
 
 FAULTS: dict[str, Callable[[Parts], None]] = {
@@ -137,57 +124,112 @@ FAULTS: dict[str, Callable[[Parts], None]] = {
     "redis slow": Parts.slow_redis,
     "qdrant killed": Parts.kill_qdrant,
     "qdrant frozen": Parts.freeze_qdrant,
+    "qdrant slow": Parts.slow_qdrant,
     "both frozen": Parts.freeze_both,
 }
 
 
-@asynccontextmanager
-async def gateway_on(stack: ExitStack) -> AsyncIterator[tuple[Running, Parts]]:
+@dataclass
+class Asked:
+    """One gateway, its parts, and the milliseconds its requests took, each with when it began."""
+
+    address: str
+    parts: Parts
+    took_ms: list[tuple[float, float]] = field(default_factory=list)
+    failed: int = 0
+
+    def __post_init__(self) -> None:
+        self._connection = http.client.HTTPConnection(self.address, timeout=60)
+
+    def ask(self, since_s: float) -> None:
+        payload = json.dumps(body(f"Where do I find tool number {next(NUMBERS)}?"))
+        began_s = time.perf_counter()
+        self._connection.request("POST", "/v1/chat/completions", payload, {"content-type": "application/json"})
+        response = self._connection.getresponse()
+        response.read()
+        self.took_ms.append((began_s - since_s, 1_000 * (time.perf_counter() - began_s)))
+        self.failed += response.status != 200
+
+    def between(self, since_s: float, until_s: float) -> list[float]:
+        return [ms for began_s, ms in self.took_ms if since_s <= began_s < until_s]
+
+
+def gateway_on(stack: ExitStack, upstream: str) -> Asked:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tg-")))
     valkey = Valkey(folder, "--enable-debug-command", "yes")
     valkey.start()
     stack.callback(valkey.kill)
-    url, process = started_stub(stack)
-    async with loopback.serve(loopback.OpenAI()) as upstream:
-        config = {
-            "state": {"redis_url": valkey.url},
-            "embedder": {"engine": "onnx"},
-            "vectors": {"qdrant_url": url},
-            "cache": {"semantic": {"shadow_share": 0, "value_of_second_usd": 1_000}},
-            "providers": {"openai": {"kind": "openai", "base_url": upstream.base_url, "api_key": upstream.api_key}},
-            "models": {MODEL: {"provider": "openai", "tier": "medium"}},
-        }
-        async with running(folder, config) as gateway:
-            while (await gateway.http.get("/readyz")).status_code != 200:
-                pass  # each round is a real request
-            await measure(gateway)  # the first seconds of a gateway are slower
-            yield gateway, Parts(stack, valkey, process)
+    url, qdrant = started(stack, serve_stub)
+    base_url, api_key = upstream.split()
+    config = {
+        "state": {"redis_url": valkey.url},
+        "vectors": {"qdrant_url": url},
+        "cache": {"semantic": {"shadow_share": 0, "value_of_second_usd": 1_000}},
+        "providers": {"openai": {"kind": "openai", "base_url": base_url, "api_key": api_key}},
+        "models": {MODEL: {"provider": "openai", "tier": "medium"}},
+    }
+    file = folder / "gateway.yaml"
+    file.write_text(yaml.safe_dump(config))
+    served = stack.enter_context(serving(folder / "state", "--config", str(file)))
+    served.wait_for(r"\] ready$")
+    return Asked(urlsplit(served.url).netloc, Parts(stack, valkey, qdrant))
 
 
-async def main() -> int:
+def ask_in_turns(gateways: Sequence[Asked], for_s: float) -> None:
+    """Each gets a question every EVERY_S; one that is slow does not make the other wait for its turn."""
+    started_s = time.perf_counter()
+
+    def steadily(gateway: Asked, first_s: float) -> None:
+        for turn in range(round(for_s / EVERY_S)):
+            time.sleep(max(0.0, started_s + first_s + turn * EVERY_S - time.perf_counter()))
+            gateway.ask(started_s)
+
+    threads = [
+        threading.Thread(target=steadily, args=(gateway, at * EVERY_S / len(gateways)))
+        for at, gateway in enumerate(gateways)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def measured(break_it: Callable[[Parts], None], upstream: str) -> tuple[Asked, Asked]:
+    """The well one and the broken one."""
+    with ExitStack() as stack:
+        well, broken = gateway_on(stack, upstream), gateway_on(stack, upstream)
+        ask_in_turns([well, broken], WELL_S)  # the first seconds of a gateway are slower
+        well.took_ms.clear()
+        broken.took_ms.clear()
+        break_it(broken.parts)
+        ask_in_turns([well, broken], FIRST_S + STEADY_S)
+    return well, broken
+
+
+def report(name: str, well: Asked, broken: Asked) -> None:
+    spans = {"first": (0.0, FIRST_S), "after": (FIRST_S, FIRST_S + STEADY_S)}
+    figures = []
+    for span in spans.values():
+        for share in (0.5, 0.99):
+            one, other = quantile(well.between(*span), share), quantile(broken.between(*span), share)
+            figures.append(f"{one:7.1f}{other:7.1f} {other - one:+7.1f}")
+    failed = f"   FAILED {well.failed + broken.failed}" if well.failed + broken.failed else ""
+    print(f"{name:<14}{' |'.join(figures)}{failed}", flush=True)
+
+
+def main() -> int:
     failed = 0
-    print(
-        f"{'':<16}{'p50':>8}{'p99, first second':>20}{'p99 after':>12}   ms; added to healthy: first, after (p50, p99)"
-    )
-    for name, break_it in FAULTS.items():
-        with ExitStack() as stack:
-            async with gateway_on(stack) as (gateway, parts):
-                healthy = await measure(gateway)
-                break_it(parts)
-                times = await measure(gateway)
-        whole, first = times.of(0, FIRST_S + STEADY_S), times.of(0, FIRST_S)
-        after = times.of(FIRST_S, FIRST_S + STEADY_S)
-        base = healthy.of(0, FIRST_S + STEADY_S)
-        added_p50 = (statistics.median(after) - statistics.median(base)) * 1000
-        print(
-            f"{name:<16}{statistics.median(whole) * 1000:>8.1f}{p99_ms(first):>20.1f}{p99_ms(after):>12.1f}"
-            f"   {p99_ms(first) - p99_ms(base):+.1f}, {added_p50:+.1f}, {p99_ms(after) - p99_ms(base):+.1f}"
-            f"{'' if not times.failed else f'   FAILED {times.failed}'}",
-            flush=True,
-        )
-        failed += times.failed
+    print(f"{'ms':<14}{'first second, p50':>22} |{'p99':>22} |{'after, p50':>22} |{'p99':>22}")
+    print(f"{'':<14}" + " |".join([f"{'well':>7}{'broken':>7}{'added':>8}"] * 4))
+    chosen = sys.argv[1:] or list(FAULTS)
+    with ExitStack() as stack:
+        upstream, _ = started(stack, provide)
+        for name in chosen:
+            well, broken = measured(FAULTS[name], upstream)
+            report(name, well, broken)
+            failed += well.failed + broken.failed
     return int(failed > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(uvloop.run(main()))
+    sys.exit(main())
