@@ -81,11 +81,12 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-def make_plan(chat: ChatRequest, options: Options, service: Service, catalog: Catalog) -> Plan:
-    """Raises ModelNotFound, Forbidden, Unavailable, or InvalidRequest when no model can take such a request."""
+def make_plan(chat: ChatRequest, options: Options, service: Service, catalog: Catalog, unix_s: float) -> Plan:
+    """Raises ModelNotFound, Forbidden, Unavailable, or InvalidRequest when no model can take such a request. `unix_s` is
+    when it was asked: the cheapest of one hour may not be that of the next."""
     alias, _, suffix = chat.model.partition(":")
     if alias == AUTO:
-        return _routed(chat, options, service, catalog, suffix)
+        return _routed(chat, options, service, catalog, suffix, unix_s)
     return _pinned(chat, service, catalog)
 
 
@@ -103,13 +104,15 @@ def _pinned(chat: ChatRequest, service: Service, catalog: Catalog) -> Plan:
     return Plan((model,), f"model:{model.name}", model.tier, pinned=True, reasons=("pinned",))
 
 
-def _routed(chat: ChatRequest, options: Options, service: Service, catalog: Catalog, suffix: str) -> Plan:
+def _routed(
+    chat: ChatRequest, options: Options, service: Service, catalog: Catalog, suffix: str, unix_s: float
+) -> Plan:
     if not service.may_ask(AUTO, chat.model):
         raise Forbidden(f"Service `{service.name}` may not use `{chat.model}`.", param="model")
     features = features_of(chat)
     wanted = _wanted(features, options, suffix)
     able = _able(chat, features, catalog)
-    ordered = sorted(able, key=lambda model: _preference(chat, model, wanted.tier))
+    ordered = sorted(able, key=lambda model: _preference(chat, model, wanted.tier, unix_s))
     reasons = wanted.reasons
     if ordered[0].tier is not wanted.tier:
         reasons = (*reasons, f"no {wanted.tier} model available: {ordered[0].tier} instead")
@@ -152,8 +155,8 @@ def _fits(chat: ChatRequest, model: Model) -> bool:
     return window is None or prompt_likely(chat) + (chat.max_tokens or 0) <= window
 
 
-def _preference(chat: ChatRequest, model: Model, wanted: Tier) -> tuple[int, object, str]:
-    """The wanted tier first, then upwards (quality is kept), then downwards; cheapest first within a tier."""
+def _preference(chat: ChatRequest, model: Model, wanted: Tier, unix_s: float) -> tuple[int, object, str]:
+    """The wanted tier first, then upwards (quality is kept), then downwards; within a tier the cheapest of the hour."""
     distance = model.tier.rank - wanted.rank
     expected = Usage(prompt_likely(chat), min(output_limit(chat, model.profile), 500))
-    return (distance if distance >= 0 else 10 - distance, model.price.bound(expected), model.name)
+    return (distance if distance >= 0 else 10 - distance, model.price.cost(expected, unix_s), model.name)

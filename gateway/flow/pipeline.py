@@ -66,7 +66,7 @@ class Pipeline:
         trail = Trail(call)
         reader: Reader | None = None
         try:
-            plan = trail.plan = make_plan(call.chat, call.options, call.service, self._catalog)
+            plan = trail.plan = make_plan(call.chat, call.options, call.service, self._catalog, call.asked_at_s)
             trail.baselines = self._baselines(call.service, plan)
             key = self._lookup.key(call, plan)
             same = (call.service.name, key, call.options) if self._lookup.reads(call) else None

@@ -76,7 +76,7 @@ class HotRoutes:
         service = self.keyring.service(exchange.headers)
         body = await exchange.json(self.max_body_bytes)
         chat = read_count(body, exchange.headers)
-        make_plan(chat, parse_options(exchange.headers, body), service, self.catalog)
+        make_plan(chat, parse_options(exchange.headers, body), service, self.catalog, self.clock.unix_s())
         text, unseen_tokens = countable(chat)
         counted = {"input_tokens": await self.counter.count(text) + unseen_tokens}
         headers = {"content-type": "application/json", "x-thriftgate-estimated": "true"}

@@ -11,7 +11,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, ThriftgateError, Unavailable
 from gateway.core.options import DEFAULT, Options
 from gateway.core.plan import Catalog, Model, Plan, make_plan
-from gateway.core.pricing import Price, Rates
+from gateway.core.pricing import Change, Peak, Price, Rates
 from gateway.core.profile import Profile
 from gateway.core.service import Service
 from gateway.core.tiers import Tier
@@ -38,8 +38,9 @@ def planned(
     options: Options = DEFAULT,
     service: Service = ANYONE,
     catalog: Catalog = CATALOG,
+    unix_s: float = 0.0,
 ) -> Plan:
-    return make_plan(asked(model=chat) if isinstance(chat, str) else chat, options, service, catalog)
+    return make_plan(asked(model=chat) if isinstance(chat, str) else chat, options, service, catalog, unix_s)
 
 
 def order(plan: Plan) -> list[str]:
@@ -131,6 +132,15 @@ def test_which_model_is_cheapest_depends_on_how_much_is_read_and_written() -> No
         "reads",
         "writes",
     ]
+
+
+def test_which_model_is_cheapest_depends_on_the_hour_and_the_day() -> None:
+    flat = model("flat", Tier.LIGHT, "2")
+    double = Rates(Decimal(3), Decimal(3))
+    falling = Price(double, changes=(Change(86_400.0, Price(Rates(Decimal(1)), peaks=(Peak(60, 120, double),))),))
+    catalog = Catalog((flat, Model("moody", "p", "moody", Tier.LIGHT, falling)))
+    hours = {hour: order(planned("auto:light", catalog=catalog, unix_s=hour * 3_600.0))[0] for hour in (1, 24, 25, 26)}
+    assert hours == {1: "flat", 24: "moody", 25: "flat", 26: "moody"}  # the second day is a Friday
 
 
 def test_without_fallback_only_the_first_is_tried() -> None:
