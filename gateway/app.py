@@ -13,6 +13,7 @@ from gateway.adapters.clock import SystemClock
 from gateway.adapters.data_dir import DataDir, DataDirError
 from gateway.adapters.http1_transport import Http1Transport
 from gateway.adapters.httpx_transport import HttpxTransport
+from gateway.adapters.key_file import KeyFile, KeyFileError
 from gateway.adapters.llama_child import LlamaServer, LlamaUnavailable, find_model
 from gateway.adapters.memory_cache import MemoryCache
 from gateway.adapters.observers import Observers
@@ -26,6 +27,7 @@ from gateway.adapters.stale_child import end_all_stale
 from gateway.adapters.tiktoken_counter import TiktokenCounter
 from gateway.adapters.transport import Transport
 from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing, find_valkey
+from gateway.adapters.watched_keys import WatchedKeys
 from gateway.catalog import Catalogs, build_catalogs
 from gateway.core.false_hits import FalseHits
 from gateway.core.worth import Worth, WorthRules
@@ -38,7 +40,7 @@ from gateway.providers import ProviderParts, build_servers, children
 from gateway.semantic_parts import SemanticParts
 from gateway.settings import Loaded
 
-START_ERRORS = (DataDirError, LlamaUnavailable, ValkeyMissing, ModuleNotFoundError, ValueError)
+START_ERRORS = (DataDirError, KeyFileError, LlamaUnavailable, ValkeyMissing, ModuleNotFoundError, ValueError)
 """What keeps a gateway from being built; each message names the mend."""
 _LEASE_SLACK_S = 60.0
 _LOAD_S = 300.0
@@ -51,6 +53,7 @@ Say = Callable[[str], None]
 def check(loaded: Loaded) -> Catalogs:
     """Everything a start would need, without starting it. Raises START_ERRORS."""
     catalogs = _catalogs(loaded)
+    KeyFile(loaded.settings.keys_path, SystemClock()).read()
     if loaded.settings.state.redis_url == "embedded":
         find_valkey()
     for provider in children(loaded.settings).values():
@@ -71,7 +74,8 @@ class Gateway:
     `listeners` hear every event beside the metrics and the log.
 
     Construction takes the data directory (DataDirError when another gateway has it) and opens no connection.
-    Raises ConfigError for a model without a price, LlamaUnavailable for a local model that cannot run here.
+    Raises ConfigError for a model without a price, LlamaUnavailable for a local model that cannot run here,
+    KeyFileError for a file of keys that cannot be read.
     """
 
     def __init__(self, loaded: Loaded, say: Say = lambda line: None, *listeners: Observer) -> None:
@@ -82,6 +86,7 @@ class Gateway:
         self._clock = SystemClock()
         self._metrics = PrometheusMetrics()
         self._observer = Observers(self._metrics, OperatorLog(), *listeners)
+        self._keys = WatchedKeys(KeyFile(settings.keys_path, self._clock), self._observer, self._clock)
         self._data_dir = DataDir(settings.data_dir)
         self._stack = AsyncExitStack()
         self._stack.callback(self._data_dir.close)
@@ -142,6 +147,7 @@ class Gateway:
             self._cache,
             self._ledger,
             self._counter,
+            self._keys,
             ProviderParts(self._transport, self._cache, self._servers),
             self._semantic,
             self._metrics,

@@ -64,8 +64,13 @@ def build_catalogs(loaded: Loaded, price_of: PriceBook) -> Catalogs:
 
 
 def build_services(loaded: Loaded) -> dict[str, Service]:
-    """Services by the SHA-256 of their key; empty when none are configured."""
-    return {service.digest: _service(service) for service in loaded.settings.services}
+    """Services by name; empty when none are configured."""
+    return {service.name: _service(service) for service in loaded.settings.services}
+
+
+def key_digests(loaded: Loaded) -> dict[str, str]:
+    """The names of services by the SHA-256 of each key that is in the configuration."""
+    return {digest: service.name for service in loaded.settings.services for digest in service.digests}
 
 
 def _own_embedder(loaded: Loaded) -> Iterator[Model]:

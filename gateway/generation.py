@@ -10,16 +10,16 @@ What was learned lives on: hit rates and answer times, false hits, the state of 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.adapters import prometheus
 from gateway.adapters.prometheus import PrometheusMetrics
-from gateway.catalog import ANONYMOUS, Catalogs, build_services
+from gateway.catalog import ANONYMOUS, Catalogs, build_services, key_digests
 from gateway.core.plan import Catalog
 from gateway.core.retry import RetryPolicy
 from gateway.core.service import Service
+from gateway.core.service_key import digest_of
 from gateway.core.worth import WorthRules
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.embeddings import Embeddings
@@ -35,7 +35,7 @@ from gateway.http.auth import Keyring
 from gateway.http.cache_routes import add_cache_routes
 from gateway.http.front import Site
 from gateway.http.routes import HotRoutes
-from gateway.ports import Cache, Clock, Ledger, Observer, TokenCounter
+from gateway.ports import Cache, Clock, Keys, Ledger, Observer, TokenCounter
 from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
 from gateway.settings import Loaded, Settings, is_loopback
@@ -51,6 +51,7 @@ class Parts:
     cache: Cache
     ledger: Ledger
     counter: TokenCounter
+    keys: Keys
     providers: ProviderParts
     semantic: SemanticParts
     metrics: PrometheusMetrics
@@ -66,6 +67,7 @@ class Generation:
         self._parts = parts
         self._catalogs = catalogs
         self._services = build_services(loaded)
+        self._digests = key_digests(loaded)
         self._providers = parts.providers.build(loaded)
         self.meaning = _meaning(settings, before)
         self._lookup = Lookup(
@@ -98,7 +100,7 @@ class Generation:
     def label(self, metrics: PrometheusMetrics) -> None:
         """Teach the metrics this configuration's names: labels are what it names, and nothing a client sends."""
         models = [*self._catalogs.chat.models, *self._catalogs.embeddings.models]
-        services = [service.name for service in self._services.values()] or [ANONYMOUS.name]
+        services = list(self._services) or [ANONYMOUS.name]
         metrics.learn(services, {model.provider for model in models}, [model.name for model in models])
 
     def waiting_for(self) -> dict[str, str]:
@@ -113,7 +115,7 @@ class Generation:
 
     def _site(self) -> Site:
         parts, catalogs, server = self._parts, self._catalogs, self._settings.server
-        keyring = Keyring(self._services, None if self._services else ANONYMOUS, _digest(server.admin_key))
+        keyring = self._keyring(server.admin_key)
         routes = HotRoutes(
             self._pipeline(),
             self._embeddings,
@@ -130,8 +132,18 @@ class Generation:
         add_cache_routes(behind, keyring, self._by_name(), self._lookup.forget)
         return Site(routes.by_path(), behind)
 
+    def _keyring(self, admin_key: str | None) -> Keyring:
+        return Keyring(
+            self._services,
+            self._digests,
+            self._parts.keys,
+            self._parts.clock,
+            anonymous=None if self._services else ANONYMOUS,
+            admin_digest=digest_of(admin_key) if admin_key else None,
+        )
+
     def _by_name(self) -> Mapping[str, Service]:
-        return {service.name: service for service in (*self._services.values(), ANONYMOUS)}
+        return {**self._services, ANONYMOUS.name: ANONYMOUS}
 
     def _pipeline(self) -> Pipeline:
         parts, catalog = self._parts, self._catalogs.chat
@@ -158,7 +170,3 @@ def _meaning(settings: Settings, before: Meaning) -> Meaning:
     worth = WorthRules(semantic.value_of_second_usd, semantic.cpu_second_usd, explore_every)
     rules = MeaningRules(semantic.threshold, semantic.deadline_ms / 1000, semantic.ttl_s)
     return before.under(rules, worth, semantic.false_hit_limit)
-
-
-def _digest(key: str | None) -> str | None:
-    return hashlib.sha256(key.encode()).hexdigest() if key else None

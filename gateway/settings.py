@@ -6,7 +6,6 @@ is explained, with unit and default, in config/README.md; a test keeps the two t
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from gateway.core.budget import MAX_LIMIT
+from gateway.core.service_key import digest_of
 from gateway.core.window import WindowKind
 from gateway.model_settings import PRICE_FORMS, ModelSettings, Name, Section, Usd
 from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
@@ -109,9 +109,9 @@ class ServiceSettings(Section):
     cache: ServiceCache = ServiceCache()
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of the key, the only form in which it is kept. `load` has made sure that there is one."""
-        return self.key_sha256 or hashlib.sha256((self.key or "").encode()).hexdigest()
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of each of its keys, the only form in which they are kept; none where all its keys are minted."""
+        return tuple(filter(None, [self.key_sha256, self.key and digest_of(self.key)]))
 
 
 class Timeouts(Section):
@@ -129,6 +129,7 @@ class Upstream(Section):
 class Settings(Section):
     server: Server = Server()
     data_dir: Path = Path(".thriftgate")
+    keys_file: Path | None = None
     state: State = State()
     vectors: Vectors = Vectors()
     embedder: EmbedderSettings = EmbedderSettings()
@@ -138,6 +139,11 @@ class Settings(Section):
     services: list[ServiceSettings] = Field(default_factory=list)
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
+
+    @property
+    def keys_path(self) -> Path:
+        """Where minted keys are kept."""
+        return self.keys_file or self.data_dir / "keys.json"
 
 
 class Loaded:
@@ -269,17 +275,11 @@ def _model_problems(settings: Settings, source: Source) -> Iterator[Problem]:
 
 def _service_problems(settings: Settings, source: Source) -> Iterator[Problem]:
     names: set[str] = set()
-    digests: set[str] = set()
+    owners: dict[str, str] = {}
     for at, service in enumerate(settings.services):
         where = source.where(("services", at))
-        if ("services", at, "key") in source.unset:
-            pass  # told already
-        elif (service.key is None) == (service.key_sha256 is None):
-            yield Problem(where, f"service `{service.name}` needs `key` or `key_sha256`, one of them", "add one")
-        elif service.digest in digests:
+        if any(owners.setdefault(digest, service.name) != service.name for digest in service.digests):
             yield Problem(where, f"service `{service.name}` has another service's key", "give each its own")
-        else:
-            digests.add(service.digest)
         if service.name in names:
             yield Problem(where, f"service `{service.name}` is configured twice", "rename one")
         names.add(service.name)

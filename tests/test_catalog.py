@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterator
 from dataclasses import fields
 from decimal import Decimal
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters import genai_price_book
-from gateway.catalog import EMBEDDED, Catalogs, build_catalogs, build_services
+from gateway.catalog import EMBEDDED, Catalogs, build_catalogs, build_services, key_digests
 from gateway.core.budget import Budget, Payer, counter_of
 from gateway.core.deadlines import Deadlines
 from gateway.core.pricing import FREE, Price, Rates
@@ -204,7 +205,7 @@ def test_a_provider_may_not_take_the_own_embedders_name(folder: Path) -> None:
     assert caught.value.problems[0].where == f"{path}:1"
 
 
-def test_a_service_is_found_by_the_digest_of_its_key(folder: Path) -> None:
+def test_services_are_what_the_configuration_says(folder: Path) -> None:
     services = build_services(
         loaded(
             folder,
@@ -220,13 +221,18 @@ def test_a_service_is_found_by_the_digest_of_its_key(folder: Path) -> None:
         )
     )
     a, b, c = services.values()
-    assert [len(digest) for digest in services] == [64, 64, 64]
+    assert list(services) == ["a", "b", "c"]
     budget = Budget("a", WindowRule("day"), 5, 1)
     assert (a.name, a.budgets, a.models, a.baseline_model) == ("a", (budget,), frozenset({"m"}), "m")
     assert a.payer == Payer("a", "a", (budget,))
     assert (b.budgets, b.models) == ((), None)
     assert b.payer == Payer("b", "b", (counter_of("b"),))
     assert b.cache_scope == c.cache_scope != a.cache_scope
+
+
+def test_a_key_in_the_configuration_is_kept_as_its_digest(folder: Path) -> None:
+    lines = ["  m: {provider: remote, tier: light, price: free}", "services: [{name: a, key: one}, {name: b}]"]
+    assert key_digests(loaded(folder, *lines)) == {hashlib.sha256(b"one").hexdigest(): "a"}
 
 
 def test_a_group_cannot_be_named_to_reach_into_a_service(folder: Path) -> None:

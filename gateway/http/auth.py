@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from gateway.core.errors import AdminOnly, Unauthenticated
 from gateway.core.service import Service
+from gateway.core.service_key import ServiceKey, digest_of, id_in
+from gateway.ports import Clock, Keys
+
+_NO_KEY = "No API key. Send `Authorization: Bearer YOUR_KEY`."
+_UNKNOWN = "This API key is not known here. Ask the operator of this gateway for one (`thriftgate keys create`)."
 
 
 class Keyring:
-    """Services by the SHA-256 of their key. A key is hashed whole before it is looked up, so neither its length nor a
-    shared prefix shows in the timing. With no services at all, `anonymous` answers for everyone (loopback only)."""
+    """Who calls. `services` is by name; `digests` has the names of services by the SHA-256 of each key that is in the
+    configuration; `keys` are the minted ones. `anonymous` answers for everyone (loopback only).
 
-    def __init__(self, services: Mapping[str, Service], anonymous: Service | None, admin_digest: str | None) -> None:
+    A key is hashed whole before anything is compared, and then digests are: neither its length nor a shared prefix
+    shows in the timing. Whoever sends a minted key's id with another secret hears only that the key is not known.
+    """
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        digests: Mapping[str, str],
+        keys: Keys,
+        clock: Clock,
+        *,
+        anonymous: Service | None = None,
+        admin_digest: str | None = None,
+    ) -> None:
         self._services = services
+        self._digests = digests
+        self._keys = keys
+        self._clock = clock
         self._anonymous = anonymous
         self._admin_digest = admin_digest
 
@@ -25,15 +46,14 @@ class Keyring:
             return self._anonymous
         key = _key_in(headers)
         if not key:
-            raise Unauthenticated("No API key. Send `Authorization: Bearer YOUR_KEY`.")
-        service = self._services.get(_digest(key))
-        if service is None:
-            raise Unauthenticated("This API key is not known here. Check `services:` in the configuration.")
-        return service
+            raise Unauthenticated(_NO_KEY)
+        digest = digest_of(key)
+        name = self._digests.get(digest)
+        return self._services[name] if name is not None else self._of_minted(key, digest)
 
     def is_admin(self, headers: Mapping[str, str]) -> bool:
         """Whether the admin key was sent; without a configured one, nobody is admin. Any key takes as long."""
-        sent = _digest(_key_in(headers) or "")
+        sent = digest_of(_key_in(headers) or "")
         return self._admin_digest is not None and hmac.compare_digest(sent, self._admin_digest)
 
     def require_admin(self, headers: Mapping[str, str]) -> None:
@@ -45,6 +65,27 @@ class Keyring:
         self.service(headers)
         raise AdminOnly("A service's key cannot do this; it needs the admin key (`server.admin_key`).")
 
+    def _of_minted(self, key: str, digest: str) -> Service:
+        key_id = id_in(key)
+        kept = self._keys.find(key_id) if key_id is not None else None
+        if kept is None or not hmac.compare_digest(digest, kept.digest):
+            raise Unauthenticated(_UNKNOWN)
+        self._must_be_good(kept)
+        service = self._services.get(kept.service)
+        if service is None:
+            raise Unauthenticated(f"The service of this API key, `{kept.service}`, is not configured any longer.")
+        return service
+
+    def _must_be_good(self, key: ServiceKey) -> None:
+        """Said to holders of the whole key only."""
+        lapse = key.lapse(self._clock.unix_s())
+        if lapse is None:
+            return
+        ended_s = key.revoked_s if lapse == "revoked" else key.expires_s
+        when = datetime.fromtimestamp(ended_s or 0, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        word = "was revoked" if lapse == "revoked" else "expired"
+        raise Unauthenticated(f"This API key {word} at {when}. Ask the operator of this gateway for another.")
+
 
 def _key_in(headers: Mapping[str, str]) -> str | None:
     key = headers.get("x-api-key")
@@ -52,7 +93,3 @@ def _key_in(headers: Mapping[str, str]) -> str | None:
         return key
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

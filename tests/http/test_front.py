@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
+from gateway.adapters.key_file import KeyFile
+from gateway.adapters.watched_keys import WatchedKeys
 from gateway.catalog import ANONYMOUS
 from gateway.core.errors import LimitExceeded
 from gateway.core.plan import Catalog
@@ -13,6 +16,7 @@ from gateway.http.admin import Metrics, Readiness, admin_app
 from gateway.http.auth import Keyring
 from gateway.http.exchange import Exchange, Message
 from gateway.http.front import Front, Route, Site
+from tests.fixtures.semantic import EventList, HandClock
 from tests.http.serving import Listening, Reply, request, serving
 
 SECRET = "sk-very-secret-9f3a"
@@ -61,7 +65,9 @@ def broken_metrics() -> bytes:
 
 
 def front(routes: Routes, lifetime: Lifetime | None = None) -> Front:
-    keyring = Keyring({}, ANONYMOUS, None)
+    clock = HandClock()
+    keys = WatchedKeys(KeyFile(Path("/nonexistent/keys.json"), clock), EventList(), clock)
+    keyring = Keyring({}, {}, keys, clock, anonymous=ANONYMOUS)
     metrics = Metrics(broken_metrics, "text/plain", public=True)
     readiness = Readiness(dict, lambda: MappingProxyType({"openai": "OPENAI_API_KEY is not set"}))
     behind = admin_app(Catalog(()), (), keyring, metrics, readiness, 0)
