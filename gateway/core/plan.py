@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from gateway.core.chat import ChatRequest
 from gateway.core.deadlines import Deadlines
@@ -19,6 +20,10 @@ from gateway.core.tool_choice import can_call
 from gateway.core.usage import Usage
 
 AUTO = "auto"
+LIKELY_OUTPUT_TOKENS = 500
+"""Of an answer, for comparing prices before there is one."""
+ASKED_FOR = ("asked for",)
+"""Why a tier that the client named is the tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +77,24 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`resolved` goes into cache keys: the tier for `auto`, the model when pinned. `attempts` is never empty."""
+    """`resolved` goes into cache keys: the tier for `auto`, the model when pinned. `attempts` is never empty.
+
+    `stand_ins` are the names of those that would cost less than the first and may answer in its place when a budget
+    runs low: of what the router chose, never of a tier or model that was asked for.
+    """
 
     attempts: tuple[Model, ...]
     resolved: str
     tier: Tier
     pinned: bool
     reasons: tuple[str, ...]
+    stand_ins: frozenset[str] = frozenset()
 
 
 def make_plan(chat: ChatRequest, options: Options, service: Service, catalog: Catalog, unix_s: float) -> Plan:
-    """Raises ModelNotFound, Forbidden, Unavailable, or InvalidRequest when no model can take such a request. `unix_s` is
-    when it was asked: the cheapest of one hour may not be that of the next."""
+    """Raises ModelNotFound, Forbidden, Unavailable, or InvalidRequest when no model can take such a request.
+
+    `unix_s` is when it was asked: the cheapest of one hour may not be that of the next."""
     alias, _, suffix = chat.model.partition(":")
     if alias == AUTO:
         return _routed(chat, options, service, catalog, suffix, unix_s)
@@ -112,12 +123,15 @@ def _routed(
     features = features_of(chat)
     wanted = _wanted(features, options, suffix)
     able = _able(chat, features, catalog)
-    ordered = sorted(able, key=lambda model: _preference(chat, model, wanted.tier, unix_s))
+    costs_usd = {model.name: _likely_cost_usd(chat, model, unix_s) for model in able}
+    ordered = sorted(able, key=lambda model: (_distance(model.tier, wanted.tier), costs_usd[model.name], model.name))
     reasons = wanted.reasons
     if ordered[0].tier is not wanted.tier:
         reasons = (*reasons, f"no {wanted.tier} model available: {ordered[0].tier} instead")
     attempts = tuple(ordered) if options.fallback else (ordered[0],)
-    return Plan(attempts, f"tier:{wanted.tier}", wanted.tier, pinned=False, reasons=reasons)
+    cheaper = frozenset(model.name for model in attempts if costs_usd[model.name] < costs_usd[attempts[0].name])
+    stand_ins = frozenset() if wanted.reasons == ASKED_FOR else cheaper
+    return Plan(attempts, f"tier:{wanted.tier}", wanted.tier, pinned=False, reasons=reasons, stand_ins=stand_ins)
 
 
 def _wanted(features: Features, options: Options, suffix: str) -> Classified:
@@ -127,9 +141,9 @@ def _wanted(features: Features, options: Options, suffix: str) -> Classified:
             raise ModelNotFound(
                 f"`auto:{suffix}` is not a tier; write auto:light, auto:medium or auto:heavy.", param="model"
             )
-        return Classified(Tier(suffix), ("asked for",))
+        return Classified(Tier(suffix), ASKED_FOR)
     if options.tier is not None:
-        return Classified(options.tier, ("asked for",))
+        return Classified(options.tier, ASKED_FOR)
     return classify(features)
 
 
@@ -155,8 +169,13 @@ def _fits(chat: ChatRequest, model: Model) -> bool:
     return window is None or prompt_likely(chat) + (chat.max_tokens or 0) <= window
 
 
-def _preference(chat: ChatRequest, model: Model, wanted: Tier, unix_s: float) -> tuple[int, object, str]:
-    """The wanted tier first, then upwards (quality is kept), then downwards; within a tier the cheapest of the hour."""
-    distance = model.tier.rank - wanted.rank
-    expected = Usage(prompt_likely(chat), min(output_limit(chat, model.profile), 500))
-    return (distance if distance >= 0 else 10 - distance, model.price.cost(expected, unix_s), model.name)
+def _distance(tier: Tier, wanted: Tier) -> int:
+    """The wanted tier first, then upwards (quality is kept), then downwards."""
+    distance = tier.rank - wanted.rank
+    return distance if distance >= 0 else 10 - distance
+
+
+def _likely_cost_usd(chat: ChatRequest, model: Model, unix_s: float) -> Decimal:
+    """At the hour's price."""
+    likely = Usage(prompt_likely(chat), min(output_limit(chat, model.profile), LIKELY_OUTPUT_TOKENS))
+    return model.price.cost(likely, unix_s)

@@ -293,3 +293,18 @@ def test_a_plan_has_attempts_and_reasons_and_uses_only_what_is_present(chat: Cha
     assert plan.reasons
     assert not {attempt.provider for attempt in plan.attempts} & set(catalog.absent)
     assert plan == planned(chat, catalog=catalog)
+
+
+def test_what_costs_less_may_stand_in_for_what_the_router_chose() -> None:
+    plan = planned(asked("Prove that there are infinitely many primes.", model="auto"))
+    assert plan.attempts[0] == HEAVY
+    assert plan.stand_ins == {"medium", "light", "lighter"}
+
+
+@pytest.mark.parametrize("chat", ["auto:heavy", "medium"])
+def test_nothing_stands_in_for_what_was_asked_for(chat: str) -> None:
+    assert not planned(chat).stand_ins
+
+
+def test_without_fallbacks_nothing_stands_in() -> None:
+    assert not planned(options=Options(fallback=False)).stand_ins
