@@ -5,12 +5,12 @@ Measured 2026-11-23, one thread of a shared two-core machine: 9.5 ms for 20 toke
 
 - A batch pays only for short texts (16 x 20 tokens: 7 ms each instead of 9.5), and a batch of long ones costs memory
   for good (16 x 256 tokens left 240 MiB more behind). So a run is bounded in *padded tokens*, not only in texts.
-- Nearly all of a run is matrix products near the core's peak, and a second thread halves them: 20 tokens take 6 ms
-  instead of 9.5 if that thread spins between the 90 operators, 7.5 if it sleeps. By default it spins on after the run
+- Four fifths of a run are matrix products near the core's peak, which a second thread halves: 20 tokens take 6 ms
+  instead of 9.5 if that thread spins between the 100 operators, 7.5 if it sleeps. By default it spins on after the run
   (22 ms of CPU a text); 100 µs are enough (12 ms; one thread: 10).
-- What the embedder takes, other requests lack, so the second thread takes only what others leave: it has a lower
-  priority. The first has not, because it also runs Python: on a machine whose cores were all taken (load 8), a thread
-  of low priority kept the interpreter's lock from the event loop, whose p99 was twice that without the embedder.
+- What the embedder takes, other requests lack, so the second thread has a lower priority and takes what others leave.
+  The first has not, because it also runs Python: put aside while it holds the interpreter's lock, it would keep the
+  event loop waiting. (A reason; what either choice costs others is not settled, see gateway/ARCHITECTURE.md.)
 - Of onnxruntime's other options none helped. `enable_cpu_mem_arena=False` and `enable_mem_pattern=False` saved
   nothing at these sizes and made long texts up to 10 % slower; `disable_prepacking` saves 40 MB of copied weights
   that come back as mapped file pages, and costs 5 ms a text.
