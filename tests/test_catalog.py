@@ -25,6 +25,7 @@ from gateway.yaml_source import ConfigError
 
 ROOT = Path(__file__).parent.parent
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DEEPSEEK_API_KEY")
+MONDAY_S = 1_795_392_000.0  # 2026-11-23
 LISTED = Price(Rates(Decimal(1), Decimal(2)))
 READ = "source: here, checked: 2026-11-23"
 PROVIDERS = """\
@@ -71,7 +72,7 @@ def test_every_shipped_row_says_where_and_when_it_was_read() -> None:
 def test_the_shipped_tiers_become_dearer_and_nothing_routed_is_dearer_than_the_next_tiers_cheapest() -> None:
     shipped = build_catalogs(load(ROOT / "config/gateway.yaml", dict.fromkeys(KEYS, "k")), genai_price_book.price_of)
     asked = Usage(input_tokens=1_000, output_tokens=500)
-    costs = {tier: [m.price.bound(asked) for m in shipped.chat.routed() if m.tier is tier] for tier in Tier}
+    costs = {tier: [m.price.bound(asked, MONDAY_S) for m in shipped.chat.routed() if m.tier is tier] for tier in Tier}
     for lower, higher in pairwise(Tier):
         assert max(costs[lower]) < min(costs[higher])
 

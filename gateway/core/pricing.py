@@ -137,34 +137,25 @@ class Price:
         peak = next((peak.rates for peak in self.peaks if peak.covers(at)), None)
         return peak or self._by_length(input_tokens)
 
-    def dearest(self, input_tokens: int, unix_s: float | None = None) -> Rates:
+    def dearest(self, input_tokens: int, unix_s: float) -> Rates:
         """Plain input and output rates that no token costs more than, in any answer with so much input or less:
-        whatever becomes of its input, at any hour, and whether or not a change comes while it runs.
-
-        `unix_s` is when it is asked for; None: whenever.
-        """
+        whatever becomes of its input, at any hour, and whether or not a change comes while it runs."""
         possible = list(self._possible(input_tokens, unix_s))
         return Rates(
             max(rates.dearest_input_usd for rates in possible),
             max(rates.dearest_output_usd for rates in possible),
         )
 
-    def bound(self, usage: Usage, unix_s: float | None = None) -> Decimal:
-        """The most that `usage`, or any smaller one, can cost: what a reservation must cover. As `dearest`."""
+    def bound(self, usage: Usage, unix_s: float) -> Decimal:
+        """The most that `usage`, or any smaller one, can cost if asked at `unix_s`: what a reservation must cover."""
         return self.dearest(usage.input_tokens, unix_s).cost(Usage(usage.input_tokens, usage.output_tokens))
 
-    def _possible(self, input_tokens: int, unix_s: float | None) -> Iterator[Rates]:
-        for price in self._rows(unix_s):
+    def _possible(self, input_tokens: int, unix_s: float) -> Iterator[Rates]:
+        coming = (change.price for change in self.changes if unix_s < change.from_s <= unix_s + LIFETIME_S)
+        for price in (self.in_force(unix_s), *coming):
             yield price.rates
             yield from (peak.rates for peak in price.peaks)
             yield from (step.rates for step in price.long_contexts if input_tokens > step.over_tokens)
-
-    def _rows(self, unix_s: float | None) -> Iterator[Price]:
-        """What may be in force while a request of that moment runs."""
-        yield self if unix_s is None else self.in_force(unix_s)
-        for change in self.changes:
-            if unix_s is None or unix_s < change.from_s <= unix_s + LIFETIME_S:
-                yield change.price
 
     def _by_length(self, input_tokens: int) -> Rates:
         over = [step for step in self.long_contexts if input_tokens > step.over_tokens]
