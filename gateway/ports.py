@@ -15,7 +15,9 @@ from gateway.core.budget import Amount, Bid, Budget, Payer
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, Mend
 from gateway.core.events import Event
+from gateway.core.limits import Rate
 from gateway.core.plan import Model
+from gateway.core.service import Service
 from gateway.core.service_key import ServiceKey
 
 Vector = Sequence[float]
@@ -182,3 +184,23 @@ class Ledger(Protocol):
 
     async def standing(self, payer: Payer) -> tuple[Standing, ...]:
         """How each of the payer's budgets stands now. Raises LedgerUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request that has come in. `rate` None: its service may make any number of requests a minute."""
+
+    id: str
+    service: str
+    rate: Rate | None = None
+
+
+class Door(Protocol):
+    """The limits of services. One that has none costs nothing here."""
+
+    async def enter(self, id: str, service: Service) -> Entry:
+        """Raises LimitExceeded, which names the limit and says when to come again. Without its state it goes by what
+        this process alone has let in."""
+
+    def leave(self, entry: Entry) -> None:
+        """Once for each entry. Returns at once and never raises; the slot is given back behind."""

@@ -55,3 +55,17 @@ def budget_expires_at_s(window: Window, lease_s: float) -> int:
     """Unix seconds. One window longer than the window, so that the last one can be read; and never before the last
     lease made in it has ended and its time for a late settle is over."""
     return window.end_s + max(window.end_s - window.start_s, int(lease_s) + LATE_MS // 1000 + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class DoorKeys:
+    """Who came in to one service. `admitted` a hash, second → requests, lives for two minutes after the last one;
+    `slots` a sorted set, id → the millisecond its lease ends, lives as long as the last lease."""
+
+    admitted: str
+    slots: str
+
+
+def door_keys(service: str) -> DoorKeys:
+    stem = f"thriftgate:{{{quote(service, safe='')}}}:door"
+    return DoorKeys(f"{stem}:admitted", f"{stem}:slots")

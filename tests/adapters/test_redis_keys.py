@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from gateway.adapters.redis_keys import budget_expires_at_s, meter_keys
+from gateway.adapters.redis_keys import budget_expires_at_s, door_keys, meter_keys
 from gateway.core.budget import LATE_MS, Budget
 from gateway.core.window import WindowKind, WindowRule, window_of
 
@@ -36,3 +36,11 @@ def test_keys_outlive_their_window_and_the_last_late_settle_in_it(kind: WindowKi
     expires_s = budget_expires_at_s(window, lease_s)
     assert expires_s >= window.end_s + (window.end_s - window.start_s)
     assert expires_s >= window.end_s + lease_s + LATE_MS / 1000
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_the_keys_of_a_door_are_in_one_slot_and_no_other_services(one: str, other: str) -> None:
+    keys = door_keys(one)
+    assert key_slot(keys.admitted.encode()) == key_slot(keys.slots.encode())
+    assert keys.admitted != keys.slots
+    assert (keys == door_keys(other)) == (one == other)
