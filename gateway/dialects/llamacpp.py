@@ -52,7 +52,7 @@ class LlamaCpp(OpenAI):
         return [calling(functions)]
 
     def tidy(self, answer: dict[str, Any]) -> None:
-        answer.pop("timings", None)
+        _count_slot(answer.get("usage"), answer.pop("timings", None))
         model = answer.get("model")
         if isinstance(model, str) and model.endswith(".gguf"):  # a path on our disk: the file's name is enough
             answer["model"] = model.rpartition("/")[2]
@@ -65,6 +65,13 @@ class LlamaCpp(OpenAI):
 
     def decoder(self) -> StreamDecoder:
         return OpenAIStream(self.tidy, usage_per_choice=True)
+
+
+def _count_slot(usage: object, timings: object) -> None:
+    """What the prompt had in common with the last one in its slot is told as `cached_tokens`, also where the server
+    says so in its timings only (`cache_n`)."""
+    if isinstance(usage, dict) and isinstance(timings, dict) and isinstance(timings.get("cache_n"), int):
+        usage.setdefault("prompt_tokens_details", {"cached_tokens": timings["cache_n"]})
 
 
 def _leave_out_tools(body: dict[str, Any]) -> None:
