@@ -20,6 +20,7 @@ import uvicorn
 
 from gateway import __version__
 from gateway.core.plan import Model
+from gateway.core.price_words import price_in_words
 from gateway.settings import Loaded, load
 from gateway.yaml_source import ConfigError
 
@@ -77,9 +78,10 @@ def _check(loaded: Loaded) -> int:
         return _refuse(str(error))
     for model in catalogs.chat.models + catalogs.embeddings.models:
         absence = catalogs.chat.absent.get(model.provider)
-        rates = model.price.rates
-        price = f"${rates.input_usd}/{rates.output_usd} per Mtok" if rates.input_usd or rates.output_usd else "free"
-        print(f"{model.tier:<7} {model.name:<26} {model.provider:<10} {price:<26} {absence or _offer(model)}")
+        print(f"{model.tier:<7} {model.name:<26} {model.provider:<10} {absence or _offer(model)}")
+        for line in price_in_words(model.price, time.time()):
+            print(f"{'':<8}{line}")
+    print("prices in US dollars per million tokens")
     services = loaded.settings.services
     print(f"{len(services)} services" if services else "no services: keyless access, from this machine only")
     return OK

@@ -45,7 +45,7 @@ def _price(row: ListUsd, where: str) -> Price:
         _steps(row.long_context),
         tuple(map(_peak, row.peaks)),
         Price(_rates(row.batch), _steps(row.batch.long_context)) if row.batch else None,
-        source=f"{where} ({read})" if read else where,
+        source=f"{where}: {read}" if read else where,
     )
 
 

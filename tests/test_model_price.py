@@ -88,7 +88,7 @@ def test_a_price_says_in_which_file_and_line_it_stands_and_where_it_was_read(fil
     assert plain is not None
     assert read is not None
     assert plain.source == f"{file}:7"
-    assert read.source == f"{file}:7 (here, 2026-11-23)"
+    assert read.source == f"{file}:7: here, 2026-11-23"
 
 
 DATED = (
@@ -109,7 +109,7 @@ def test_a_dated_row_takes_over_at_its_midnight_by_itself(file: Path) -> None:
 def test_a_dated_row_says_its_own_line(file: Path) -> None:
     price = priced(file, DATED)
     assert price is not None
-    assert price.in_force(midnight_s(date(2026, 12, 2))).source == f"{file}:9 (here, 2026-11-23)"
+    assert price.in_force(midnight_s(date(2026, 12, 2))).source == f"{file}:9: here, 2026-11-23"
 
 
 def test_the_list_holds_until_the_first_row_of_ours(file: Path) -> None:
