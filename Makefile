@@ -7,7 +7,7 @@ ARGS ?=
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test lint type check ready bench-semantic bench-cache-faults eval-semantic test-clients test-extras lock clean
+.PHONY: help install install-test run test lint type check ready bench-semantic bench-cache-faults eval-semantic eval-replay test-clients test-extras lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ bench-cache-faults: install-test  ## what requests feel of Redis and Qdrant kill
 
 eval-semantic: install-test  ## the semantic cache on labelled pairs (needs THRIFTGATE_EVAL_DATA; skips without)
 	$(BIN)/python -m tests.eval.semantic
+
+eval-replay: install-test  ## what recorded traffic would cost, routed and cached (needs THRIFTGATE_EVAL_DATA; skips without)
+	$(BIN)/python -m tests.eval.replay
 
 test-clients: install-test  ## real clients from PyPI and npm against the gateway (CLIENTS="openai-2 node" for some)
 	CLIENTS="$(CLIENTS)" tests/clients/run.sh
