@@ -125,6 +125,10 @@ class Price:
         """Exact dollars of one answer asked at `unix_s`; never negative, because counts and rates never are."""
         return self.in_force(unix_s).rates_for(usage.input_tokens, unix_s, batch=batch).cost(usage)
 
+    def charge(self, usage: Usage, unix_s: float, *, batch: bool = False) -> int:
+        """The same in integer nano-dollars: what is told and stored. Whoever sums, sums these."""
+        return to_nano(self.cost(usage, unix_s, batch=batch))
+
     def in_force(self, unix_s: float) -> Price:
         """What holds at a moment: the last change that has come."""
         return next((change.price for change in reversed(self.changes) if change.from_s <= unix_s), self)

@@ -17,7 +17,7 @@ from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, Thrift
 from gateway.core.estimate import CHARS_PER_TOKEN
 from gateway.core.events import RequestFinished
 from gateway.core.plan import Catalog, Model
-from gateway.core.pricing import to_nano
+from gateway.core.pricing import from_nano
 from gateway.core.service import Service
 from gateway.core.usage import Usage
 from gateway.flow.call import outcome_of, status_of
@@ -109,8 +109,9 @@ class Embeddings:
             bill.usage = likely
             raise
         finally:
-            bill.cost_usd = model.price.cost(bill.usage, call.asked_at_s)
-            await shielded(self._ledger.settle(hold, Amount(bill.usage.total_tokens, to_nano(bill.cost_usd))))
+            nano_usd = model.price.charge(bill.usage, call.asked_at_s)
+            bill.cost_usd = from_nano(nano_usd)
+            await shielded(self._ledger.settle(hold, Amount(bill.usage.total_tokens, nano_usd)))
 
     async def _embed(self, request: EmbeddingsRequest, model: Model) -> dict[str, Any]:
         if model.provider != self.OWN:

@@ -25,7 +25,7 @@ from gateway.core.chunks import Assembler, Chunk, Mend, split
 from gateway.core.errors import UnsupportedParameter, UpstreamError, UpstreamMalformed
 from gateway.core.estimate import prompt_likely
 from gateway.core.plan import Model
-from gateway.core.pricing import to_nano
+from gateway.core.pricing import from_nano
 from gateway.core.usage import Usage
 from gateway.flow.call import Trail
 from gateway.flow.tasks import shielded
@@ -98,11 +98,11 @@ class Flight:
             await self._upstream.aclose()
         finally:
             usage = await self._used()
-            cost_usd = self.model.price.cost(usage, self._trail.call.asked_at_s)
-            self._trail.charged(usage, cost_usd)
+            nano_usd = self.model.price.charge(usage, self._trail.call.asked_at_s)
+            self._trail.charged(usage, from_nano(nano_usd))
             if self._first:
                 self._trail.answered = usage
-            await self._ground.ledger.settle(self._hold, Amount(usage.total_tokens, to_nano(cost_usd)))
+            await self._ground.ledger.settle(self._hold, Amount(usage.total_tokens, nano_usd))
 
     async def _wait_for_substance(self) -> None:
         assert self._chunks is not None

@@ -265,5 +265,4 @@ def test_money_is_rounded_half_to_even() -> None:
 
 @given(prices(), USAGES, MOMENTS)
 def test_rounding_moves_a_cost_by_half_a_nano_dollar_at_most(price: Price, usage: Usage, when: float) -> None:
-    cost_usd = price.cost(usage, when)
-    assert abs(from_nano(to_nano(cost_usd)) - cost_usd) <= Decimal("0.5e-9")
+    assert abs(from_nano(price.charge(usage, when)) - price.cost(usage, when)) <= Decimal("0.5e-9")
