@@ -1,0 +1,293 @@
+"""A gateway dies between any two steps of an attempt; the next one makes Redis' sums equal the file's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import pytest
+
+from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
+from gateway.adapters.ledger_file import LedgerFile, ledger_files
+from gateway.adapters.redis_client import RedisClient
+from gateway.adapters.redis_keys import meter_keys
+from gateway.adapters.redis_ledger import RedisLedger
+from gateway.core.books import Books
+from gateway.core.budget import LATE_MS, NOTHING, Amount, Bid, Payer
+from gateway.core.errors import BudgetExceeded
+from gateway.core.events import Degraded
+from gateway.core.ledger_lines import ENTRY_KINDS, entry_of
+from gateway.ports import Hold, Standing
+from tests.adapters.happened import ANSWERED
+from tests.fixtures.ledger import LEASE_S, SEARCH, UNLIMITED, bid, text
+from tests.fixtures.semantic import EventList, HandClock
+
+Point = Literal["before hold", "after hold", "before settle", "after settle"]
+ASKED, USED = Amount(60, 600), Amount(10, 100)
+
+
+class Mortal:
+    """A real ledger, of a process that dies at one point: it goes no further, and nothing after it happens."""
+
+    def __init__(self, ledger: RedisLedger, dies: tuple[Point, str] | None) -> None:
+        self._ledger = ledger
+        self._dies = dies
+        self.dead = asyncio.Event()
+
+    @property
+    def is_behind(self) -> bool:
+        return self._ledger.is_behind
+
+    def before_batches(self, tell: Callable[[Hold, Amount], None]) -> None:
+        self._ledger.before_batches(tell)
+
+    def recount(self, batch: Hold, actual: Amount) -> None:
+        self._ledger.recount(batch, actual)
+
+    def start(self) -> None:
+        self._ledger.start()
+
+    async def stop(self) -> bool:
+        return await self._ledger.stop()
+
+    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+        await self._live("before hold", id)
+        hold = await self._ledger.hold(id, payer, bid, share)
+        await self._live("after hold", id)
+        return hold
+
+    async def settle(self, hold: Hold, actual: Amount) -> None:
+        await self._live("before settle", hold.id)
+        await self._ledger.settle(hold, actual)
+        await self._live("after settle", hold.id)
+
+    async def standing(self, payer: Payer) -> tuple[Standing, ...]:
+        return await self._ledger.standing(payer)
+
+    async def _live(self, point: Point, id: str) -> None:
+        if (point, id) == self._dies:
+            self.dead.set()
+            await asyncio.Event().wait()
+
+
+class World:
+    """One folder and one Redis, in which gateways live one after the other."""
+
+    def __init__(self, folder: Path, clock: HandClock, told: EventList, redis: RedisClient, new_ledger: Any) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.told = told
+        self.redis = redis
+        self.new_ledger: Callable[[], RedisLedger] = new_ledger
+        self._dying: list[asyncio.Task[None]] = []
+
+    def gateway(self, dies: tuple[Point, str] | None = None) -> tuple[JournaledLedger, Mortal]:
+        file = LedgerFile(self.folder, self.clock, self.told, max_file_bytes=10_000, keep_days=3)
+        inner = Mortal(self.new_ledger(), dies)
+        return JournaledLedger(inner, file, self.clock, self.told), inner
+
+    @asynccontextmanager
+    async def living(self) -> AsyncIterator[JournaledLedger]:
+        """A gateway that starts, recovers, and stops in peace."""
+        journal, _ = self.gateway()
+        await journal.start()
+        yield journal
+        await journal.stop()
+
+    async def dies(
+        self, point: Point, live: Callable[[JournaledLedger], Awaitable[Any]], attempt: str = "req_1.1"
+    ) -> None:
+        """A gateway that does `live` until it comes to that point of the attempt."""
+        journal, mortal = self.gateway((point, attempt))
+        self._dying.append(asyncio.ensure_future(self._live(journal, live)))
+        await mortal.dead.wait()
+
+    async def _live(self, journal: JournaledLedger, live: Callable[[JournaledLedger], Awaitable[Any]]) -> None:
+        await journal.start()
+        await live(journal)
+
+    async def bury(self) -> None:
+        for task in self._dying:
+            task.cancel()
+        await asyncio.gather(*self._dying, return_exceptions=True)
+
+    def lines(self, *types: str) -> list[dict[str, Any]]:
+        read = [orjson.loads(line) for file in ledger_files(self.folder) for line in file.read_bytes().splitlines()]
+        return [line for line in read if not types or line["type"] in types]
+
+    def books(self) -> Books:
+        books = Books()
+        for line in self.lines(*ENTRY_KINDS):
+            books.add(entry_of(line))
+        return books
+
+    async def in_redis(self, payer: Payer) -> dict[str, int]:
+        """What is settled and reserved in the payer's first meter now; absent is 0."""
+        meter = payer.budgets[0].meter(self.clock.now_s)
+        fields = await self.redis.hgetall(meter_keys(payer.tag, meter).sums)
+        return {text(field): int(n) for field, n in fields.items() if int(n)}
+
+    async def assert_equal(self, payer: Payer, spent: Amount) -> None:
+        """Redis and the file say the same, nothing is reserved and nothing open."""
+        expected = {"settled_tokens": spent.tokens, "settled_nano_usd": spent.nano_usd}
+        assert await self.in_redis(payer) == {field: n for field, n in expected.items() if n}
+        books = self.books()
+        assert list(books.sums.values()) == ([spent] if spent != NOTHING else [])
+        assert (books.open, books.uncounted) == ({}, {})
+
+
+@pytest.fixture
+async def world(
+    tmp_path: Path,
+    hand_clock: HandClock,
+    told: EventList,
+    redis_client: RedisClient,
+    new_ledger: Callable[[], RedisLedger],
+) -> AsyncIterator[World]:
+    world = World(tmp_path, hand_clock, told, redis_client, new_ledger)
+    yield world
+    await world.bury()
+
+
+async def attempt(journal: JournaledLedger, payer: Payer = SEARCH, id: str = "req_1.1") -> None:
+    hold = await journal.hold(id, payer, bid(60, 600))
+    await journal.settle(hold, USED)
+
+
+async def fly(journal: JournaledLedger, payer: Payer = SEARCH, id: str = "req_1.1") -> None:
+    """Held, and the provider asked, when the next attempt meets its end."""
+    await journal.hold(id, payer, bid(30, 300))
+    await attempt(journal, payer, "other")
+
+
+LEASE_STATES = [
+    pytest.param(0.0, id="the lease goes on"),
+    pytest.param(LEASE_S + 1.0, id="the lease is over"),
+    pytest.param(LATE_MS / 1000 - 1.0, id="nearly forgotten"),
+]
+
+
+@pytest.mark.parametrize("away_s", LEASE_STATES)
+@pytest.mark.parametrize(
+    ("point", "spent"),
+    [("before hold", NOTHING), ("after hold", NOTHING), ("before settle", USED), ("after settle", USED)],
+)
+async def test_wherever_a_gateway_dies_the_next_makes_both_sums_equal(
+    world: World, server_clock: HandClock, point: Point, spent: Amount, away_s: float
+) -> None:
+    await world.dies(point, attempt)
+    server_clock.now_s += away_s
+    world.clock.now_s += away_s
+    async with world.living():
+        await world.assert_equal(SEARCH, spent)
+
+
+@pytest.mark.parametrize("away_s", LEASE_STATES)
+async def test_an_attempt_that_was_in_the_air_is_charged_in_full(
+    world: World, server_clock: HandClock, away_s: float
+) -> None:
+    await world.dies("before hold", fly, "other")
+    server_clock.now_s += away_s
+    world.clock.now_s += away_s
+    async with world.living():
+        await world.assert_equal(SEARCH, Amount(30, 300))
+    assert [line["id"] for line in world.lines("recovered")] == ["req_1.1"]
+
+
+@pytest.mark.parametrize("point", ["before settle", "after settle"])
+async def test_a_gateway_may_die_again_while_it_recovers(world: World, point: Point) -> None:
+    await world.dies("before hold", fly, "other")
+    await world.dies(point, attempt)
+    async with world.living():
+        await world.assert_equal(SEARCH, Amount(30, 300))
+
+
+async def test_what_was_recovered_is_not_recovered_again(world: World) -> None:
+    await world.dies("before hold", fly, "other")
+    for _ in range(3):
+        async with world.living():
+            pass
+    await world.assert_equal(SEARCH, Amount(30, 300))
+    assert len(world.lines("recovered")) == 1
+
+
+@pytest.mark.parametrize("point", ["before settle", "after settle"])
+async def test_spend_that_was_never_reserved_is_counted_once_too(world: World, point: Point) -> None:
+    await world.dies(point, lambda journal: attempt(journal, UNLIMITED))
+    async with world.living():
+        pass
+    await world.assert_equal(UNLIMITED, USED)
+
+
+async def test_spend_in_the_air_that_was_never_reserved_is_counted_in_full(world: World) -> None:
+    await world.dies("before hold", lambda journal: fly(journal, UNLIMITED), "other")
+    async with world.living():
+        pass
+    await world.assert_equal(UNLIMITED, Amount(30, 300))
+
+
+async def test_a_batch_that_had_been_told_is_not_counted_again(world: World) -> None:
+    async def batched(journal: JournaledLedger) -> None:
+        await attempt(journal, UNLIMITED)
+        await journal.stop()  # which tells the batch; the process dies before its file says any more
+        await attempt(journal, SEARCH, "other")
+
+    await world.dies("before hold", batched, "other")
+    assert len(world.lines("batch")) == 1
+    async with world.living():
+        pass
+    await world.assert_equal(UNLIMITED, USED)
+
+
+async def test_a_life_without_a_kill_has_every_step_in_its_order(world: World) -> None:
+    async with world.living() as journal:
+        await attempt(journal)
+        await attempt(journal, UNLIMITED, "req_2")
+    kinds = [line["type"] for line in world.lines()]
+    assert kinds == ["head", "hold", "held", "settle", "held", "settle", "batch"]
+    assert (world.books().open, world.books().uncounted) == ({}, {})
+
+
+async def test_a_refusal_is_void(world: World) -> None:
+    async with world.living() as journal:
+        with pytest.raises(BudgetExceeded):
+            await journal.hold("req_1.1", SEARCH, bid(101))
+    assert [line["type"] for line in world.lines(*ENTRY_KINDS)] == ["hold", "void"]
+    assert world.books().open == {}
+
+
+async def test_a_hold_asked_for_again_and_a_second_settlement_have_no_lines(world: World) -> None:
+    async with world.living() as journal:
+        once = await journal.hold("req_1.1", SEARCH, bid(60, 600))
+        assert await journal.hold("req_1.1", SEARCH, bid(60, 600)) == once
+        await journal.settle(once, USED)
+        await journal.settle(once, Amount(99, 999))
+        await world.assert_equal(SEARCH, USED)
+    assert [line["type"] for line in world.lines(*ENTRY_KINDS)] == ["hold", "held", "settle"]
+
+
+async def test_an_attempt_that_no_meter_counts_has_its_lines_all_the_same(world: World) -> None:
+    async with world.living() as journal:
+        await attempt(journal, Payer("search", "search"))
+    assert [(line["type"], line["tokens"]) for line in world.lines(*ENTRY_KINDS)] == [("held", 60), ("settle", 10)]
+
+
+async def test_a_line_that_says_nothing_is_told_and_does_not_keep_a_gateway_from_starting(world: World) -> None:
+    await world.dies("before hold", fly, "other")
+    (file,) = ledger_files(world.folder)
+    head, _, rest = file.read_bytes().partition(b"\n")
+    file.write_bytes(head + b'\n{"type":"held"}\n' + rest)
+    async with world.living():
+        assert await world.in_redis(SEARCH) == {"settled_tokens": 30, "settled_nano_usd": 300}
+    assert world.told.events == [Degraded("ledger_file", f"{file}:2: `at` is not a number")]
+
+
+async def test_a_request_is_told_into_the_same_file(world: World) -> None:
+    file = LedgerFile(world.folder, world.clock, world.told, max_file_bytes=10_000, keep_days=3)
+    LedgerEvents(file, world.clock).tell(ANSWERED)
+    (line,) = world.lines("request")
+    assert (line["request_id"], line["cost_nano_usd"]) == ("req_1", 250_000_000)
