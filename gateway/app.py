@@ -7,7 +7,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from gateway.adapters import genai_price_book
+from fastapi import FastAPI
+
+from gateway.adapters import genai_price_book, prometheus
 from gateway.adapters.child_process import ChildNotReady
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.data_dir import DataDir, DataDirError
@@ -29,16 +31,24 @@ from gateway.adapters.transport import Transport
 from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing, find_valkey
 from gateway.adapters.watched_keys import WatchedKeys
 from gateway.catalog import Catalogs, build_catalogs
+from gateway.core.errors import InvalidConfiguration
+from gateway.core.events import Reloaded
 from gateway.core.false_hits import FalseHits
 from gateway.core.worth import Worth, WorthRules
+from gateway.fixed_settings import refused_changes
 from gateway.flow.meaning import Meaning, MeaningRules
 from gateway.flow.tasks import Tasks
 from gateway.generation import Generation, Parts
+from gateway.http.admin import Metrics, admin_app
+from gateway.http.cache_routes import add_cache_routes
 from gateway.http.front import Front
+from gateway.http.reload_route import add_reload_route
+from gateway.http.serving import Serving
 from gateway.ports import Observer
 from gateway.providers import ProviderParts, build_servers, children
 from gateway.semantic_parts import SemanticParts
 from gateway.settings import Loaded
+from gateway.yaml_source import ConfigError
 
 START_ERRORS = (DataDirError, KeyFileError, LlamaUnavailable, ValkeyMissing, ModuleNotFoundError, ValueError)
 """What keeps a gateway from being built; each message names the mend."""
@@ -107,7 +117,8 @@ class Gateway:
         self._parts = self._build_parts()
         self._generation = Generation(loaded, catalogs, self._parts, self._inexperienced())
         self._generation.label(self._metrics)
-        self.asgi = Front(self._generation.site, self)
+        self._reloading = asyncio.Lock()
+        self.asgi = Front(self._generation.routes, self._build_behind(), self)
 
     async def start(self) -> None:
         """Returns when requests can be taken; models go on loading behind."""
@@ -134,6 +145,45 @@ class Gateway:
         """What was started last stops first; what waits to be written is written."""
         await self._stack.aclose()
 
+    async def reload(self) -> str:
+        """Read the configuration again and serve by it; says what that is. Requests in flight keep the old one.
+
+        Raises InvalidConfiguration with every problem: nothing has changed then. Either way `Reloaded` is told.
+        """
+        async with self._reloading:
+            try:
+                loaded, generation = await asyncio.to_thread(self._next_generation)
+            except Exception as error:  # whatever is wrong with the new one, the old one serves, and the log says why
+                why = f"{type(error).__name__}: {error}"
+                self._observer.tell(Reloaded(False, why, self._clock.unix_s()))
+                if isinstance(error, ConfigError):
+                    raise InvalidConfiguration(f"Nothing has changed. {error}") from error
+                raise
+            self._serve_by(loaded, generation)
+            self._observer.tell(Reloaded(True, str(generation), self._clock.unix_s()))
+            self._say(f"reloaded: {generation}")
+            return str(generation)
+
+    def reload_behind(self) -> None:
+        """Begin a reload, for who cannot wait: a signal. How it ends is told as an event."""
+        self._tasks.start(self.reload())
+
+    def _next_generation(self) -> tuple[Loaded, Generation]:
+        """Built beside the one that serves, in a thread: reading and checking files takes tens of milliseconds."""
+        loaded = self._loaded.again()
+        fixed = refused_changes(self._loaded, loaded)
+        if fixed:
+            raise ConfigError(*fixed)
+        return loaded, Generation(loaded, _catalogs(loaded), self._parts, self._generation.meaning)
+
+    def _serve_by(self, loaded: Loaded, generation: Generation) -> None:
+        generation.label(self._metrics)
+        generation.attach()  # again: a model may have been loaded meanwhile
+        self._memory.resize(loaded.settings.cache.exact.memory_bytes)
+        self._loaded, self._generation, self.asgi.routes = loaded, generation, generation.routes
+        if generation.wants_index and self._semantic.index is None:
+            self._tasks.start(self._load_embedder())
+
     def _build_ledger(self, catalogs: Catalogs) -> RedisLedger:
         own = (model.deadlines.total_s for model in catalogs.chat.models if model.deadlines)
         lease_s = max([self._loaded.settings.timeouts.total_s, *own]) + _LEASE_SLACK_S
@@ -150,9 +200,18 @@ class Gateway:
             self._keys,
             ProviderParts(self._transport, self._cache, self._servers),
             self._semantic,
-            self._metrics,
-            int(self._clock.unix_s()),
         )
+
+    def _build_behind(self) -> FastAPI:
+        """Once: its routes ask what serves now."""
+
+        def now() -> Serving:
+            return self._generation.serving
+
+        behind = admin_app(now, Metrics(self._metrics.render, prometheus.CONTENT_TYPE), int(self._clock.unix_s()))
+        add_cache_routes(behind, now)
+        add_reload_route(behind, now, self.reload)
+        return behind
 
     def _inexperienced(self) -> Meaning:
         """The semantic layer before its first generation."""

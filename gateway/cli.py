@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from errno import EADDRINUSE
 from pathlib import Path
@@ -113,13 +114,31 @@ def _serve(loaded: Loaded) -> int:
             return _refuse(str(error))
         host, port = listener.getsockname()[:2]
         _say(f"listening on http://{host}:{port}/v1; /readyz tells what still loads", started_s)
-        server = _Server(_config(gateway, configured.drain_s))
+        server = _Server(_config(gateway, configured.drain_s), gateway.reload_behind)
         server.run(sockets=[listener])
         return OK if server.started else FAILED
 
 
 class _Server(uvicorn.Server):
-    """Ends with status 0 on SIGTERM and SIGINT: uvicorn would raise the signal again after its shutdown."""
+    """Reloads on SIGHUP. Ends with status 0 on SIGTERM and SIGINT: uvicorn would raise the signal again after its
+    shutdown."""
+
+    def __init__(self, config: uvicorn.Config, reload: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._reload = reload
+        self._has_terminal = sys.stdin is not None and sys.stdin.isatty()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn takes SIGTERM and SIGINT with `signal.signal` and leaves SIGHUP to its default, which ends the
+        # process. The loop's own handler runs between two callbacks, so unlike a plain one it may start a task.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
+        await super().startup(sockets)
+
+    def _hung_up(self) -> None:
+        if self._has_terminal and not sys.stdin.isatty():  # nobody asks for a reload: the terminal was closed
+            self.handle_exit(signal.SIGTERM, None)
+        else:
+            self._reload()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit and sig == signal.SIGINT

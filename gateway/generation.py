@@ -10,15 +10,12 @@ What was learned lives on: hit rates and answer times, false hits, the state of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.adapters import prometheus
 from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.catalog import ANONYMOUS, Catalogs, build_services, key_digests
 from gateway.core.plan import Catalog
 from gateway.core.retry import RetryPolicy
-from gateway.core.service import Service
 from gateway.core.service_key import digest_of
 from gateway.core.worth import WorthRules
 from gateway.flow.dispatch import Dispatch
@@ -30,11 +27,9 @@ from gateway.flow.meaning import Meaning, MeaningRules, Semantic
 from gateway.flow.pipeline import Pipeline
 from gateway.flow.shadow import Shadow, ShadowRules
 from gateway.flow.tasks import Tasks
-from gateway.http.admin import Metrics, Readiness, admin_app
 from gateway.http.auth import Keyring
-from gateway.http.cache_routes import add_cache_routes
-from gateway.http.front import Site
 from gateway.http.routes import HotRoutes
+from gateway.http.serving import Readiness, Serving
 from gateway.ports import Cache, Clock, Keys, Ledger, Observer, TokenCounter
 from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
@@ -43,7 +38,7 @@ from gateway.settings import Loaded, Settings, is_loopback
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What lives as long as the process. `started_at` is Unix seconds."""
+    """What lives as long as the process."""
 
     clock: Clock
     observer: Observer
@@ -54,13 +49,11 @@ class Parts:
     keys: Keys
     providers: ProviderParts
     semantic: SemanticParts
-    metrics: PrometheusMetrics
-    started_at: int
 
 
 class Generation:
-    """See the theory of operation above. `site` is what it serves; `before` is the semantic layer that its own goes on
-    from."""
+    """See the theory of operation above. `routes` and `serving` are what it answers with; `before` is the semantic
+    layer that its own goes on from."""
 
     def __init__(self, loaded: Loaded, catalogs: Catalogs, parts: Parts, before: Meaning) -> None:
         self._settings = settings = loaded.settings
@@ -79,8 +72,16 @@ class Generation:
             parts.tasks,
         )
         self._embeddings = Embeddings(catalogs.embeddings, self._providers, parts.ledger, parts.observer, parts.clock)
-        self.site = self._site()
+        self._keyring = self._build_keyring(settings.server.admin_key)
+        self.routes = self._routes().by_path()
+        self.serving = self._serving()
         self.attach()
+
+    def __str__(self) -> str:
+        """For an operator: `3 services, 15 models (deepseek absent)`."""
+        absent = ", ".join(sorted(self._catalogs.chat.absent))
+        models = len(self._catalogs.chat.models) + len(self._catalogs.embeddings.models)
+        return f"{len(self._services)} services, {models} models" + (f" ({absent} absent)" if absent else "")
 
     @property
     def wants_index(self) -> bool:
@@ -113,26 +114,18 @@ class Generation:
         failure = self._parts.semantic.failure
         return {**self._catalogs.chat.absent, **({"embedder": failure} if failure else {})}
 
-    def _site(self) -> Site:
-        parts, catalogs, server = self._parts, self._catalogs, self._settings.server
-        keyring = self._keyring(server.admin_key)
-        routes = HotRoutes(
+    def _routes(self) -> HotRoutes:
+        return HotRoutes(
             self._pipeline(),
             self._embeddings,
-            catalogs.chat,
-            parts.counter,
-            keyring,
-            parts.clock,
-            server.max_body_bytes,
+            self._catalogs.chat,
+            self._parts.counter,
+            self._keyring,
+            self._parts.clock,
+            self._settings.server.max_body_bytes,
         )
-        public = server.public_metrics or is_loopback(server.host)
-        metrics = Metrics(parts.metrics.render, prometheus.CONTENT_TYPE, public)
-        readiness = Readiness(self.waiting_for, self.absent)
-        behind = admin_app(catalogs.chat, catalogs.embeddings.present(), keyring, metrics, readiness, parts.started_at)
-        add_cache_routes(behind, keyring, self._by_name(), self._lookup.forget)
-        return Site(routes.by_path(), behind)
 
-    def _keyring(self, admin_key: str | None) -> Keyring:
+    def _build_keyring(self, admin_key: str | None) -> Keyring:
         return Keyring(
             self._services,
             self._digests,
@@ -142,8 +135,17 @@ class Generation:
             admin_digest=digest_of(admin_key) if admin_key else None,
         )
 
-    def _by_name(self) -> Mapping[str, Service]:
-        return {**self._services, ANONYMOUS.name: ANONYMOUS}
+    def _serving(self) -> Serving:
+        server = self._settings.server
+        return Serving(
+            self._catalogs.chat,
+            self._catalogs.embeddings.present(),
+            self._keyring,
+            {**self._services, ANONYMOUS.name: ANONYMOUS},
+            self._lookup.forget,
+            Readiness(self.waiting_for, self.absent),
+            server.public_metrics or is_loopback(server.host),
+        )
 
     def _pipeline(self) -> Pipeline:
         parts, catalog = self._parts, self._catalogs.chat

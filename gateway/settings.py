@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,11 +148,12 @@ class Settings(Section):
 
 
 class Loaded:
-    """Settings, and where each of them was written."""
+    """Settings, and where each of them was written. `again` reads the same files anew; it raises as `load` does."""
 
-    def __init__(self, settings: Settings, source: Source) -> None:
+    def __init__(self, settings: Settings, source: Source, again: Callable[[], Loaded]) -> None:
         self.settings = settings
         self.source = source
+        self.again = again
 
     def absence(self, provider: str) -> str | None:
         """Why a provider cannot be used: its key's variable is not set. None when nothing is missing."""
@@ -175,7 +177,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, **overrides: Any) 
     problems += _contradictions(settings, source)
     if problems:
         raise ConfigError(*problems)
-    return Loaded(settings, source)
+    return Loaded(settings, source, partial(load, path, environ, **overrides))
 
 
 def is_loopback(host: str) -> bool:

@@ -8,7 +8,16 @@ from typing import Any
 
 import orjson
 
-from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, RequestFinished, SemanticClosed
+from gateway.core.events import (
+    AttemptFailed,
+    Degraded,
+    Event,
+    Overshoot,
+    Recovered,
+    Reloaded,
+    RequestFinished,
+    SemanticClosed,
+)
 
 _SERVER_ERROR = 500
 
@@ -38,6 +47,8 @@ class OperatorLog:
                 self._write(logging.ERROR, "budget overshoot", **asdict(event))
             case SemanticClosed():
                 self._write(logging.ERROR, "semantic layer closed", **asdict(event))
+            case Reloaded(ok=False):
+                self._write(logging.ERROR, "reload refused", detail=event.detail)
             case RequestFinished() if event.status >= _SERVER_ERROR:
                 self._write(
                     logging.ERROR,

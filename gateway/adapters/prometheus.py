@@ -14,6 +14,7 @@ from gateway.core.events import (
     HitChecked,
     Overshoot,
     Recovered,
+    Reloaded,
     RequestFinished,
     SemanticClosed,
     Stored,
@@ -58,6 +59,12 @@ class PrometheusMetrics:
         self._false_high = self._gauge("semantic_false_hit_rate_high", "Its 95 % interval's upper end.", "service")
         self._closed = self._gauge("semantic_closed", "1 once a service goes without the semantic layer.", "service")
         self._degraded = self._gauge("degraded", "1 while a part is broken.", "component")
+        self._reloads = self._counter("config_reloads", "Reloads of the configuration, by result.", "result")
+        self._reload_ok = self._gauge("config_last_reload_success", "0 while the last reload was a refused one.")
+        self._reload_ok.set(1)
+        self._reloaded_at = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "Unix time of the last good reload; 0 before the first."
+        )
         self.learn(services, providers, models)
 
     def learn(self, services: Collection[str], providers: Collection[str], models: Collection[str]) -> None:
@@ -84,6 +91,8 @@ class PrometheusMetrics:
                 self._hit_checked(event)
             case SemanticClosed():
                 self._closed.labels(self._label("service", event.service)).set(1)
+            case Reloaded():
+                self._reloaded(event)
             case Degraded():
                 self._degraded.labels(event.component).set(1)
             case Recovered():
@@ -128,6 +137,12 @@ class PrometheusMetrics:
         self._false_hits.labels(service).set(event.false_hit_rate)
         self._false_low.labels(service).set(event.low)
         self._false_high.labels(service).set(event.high)
+
+    def _reloaded(self, event: Reloaded) -> None:
+        self._reloads.labels("ok" if event.ok else "refused").inc()
+        self._reload_ok.set(event.ok)
+        if event.ok:
+            self._reloaded_at.set(event.unix_s)
 
     def _route_labels(
         self, service: str, tier: str | None, provider: str | None, model: str | None

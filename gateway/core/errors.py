@@ -4,6 +4,7 @@ ThriftgateError
 ├── InvalidRequest            400 invalid_request_error
 │   ├── UnsupportedParameter  400 unsupported_parameter
 │   ├── ContextLengthExceeded 400 context_length_exceeded
+│   ├── InvalidConfiguration  400 invalid_configuration
 │   ├── ModelNotFound         404 model_not_found
 │   ├── NotFound              404 not_found
 │   ├── MethodNotAllowed      405 method_not_allowed
@@ -73,6 +74,12 @@ class ContextLengthExceeded(InvalidRequest):
     """The prompt does not fit the model's context window."""
 
     code = "context_length_exceeded"
+
+
+class InvalidConfiguration(InvalidRequest):
+    """A reload that was refused: the message has every problem, and the old configuration goes on."""
+
+    code = "invalid_configuration"
 
 
 class ModelNotFound(InvalidRequest):

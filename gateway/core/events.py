@@ -117,6 +117,16 @@ class BudgetLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The configuration was read again, at `unix_s`. `ok`: it serves now, and `detail` says what it is; else it was
+    refused, the old one goes on serving, and `detail` has every problem (no values: they may be secrets)."""
+
+    ok: bool
+    detail: str
+    unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class HitChecked:
     """A semantic hit was asked again behind its answer, and the two answers compared.
 
@@ -156,6 +166,7 @@ Event = (
     | Stored
     | Overshoot
     | BudgetLevel
+    | Reloaded
     | HitChecked
     | SemanticClosed
 )

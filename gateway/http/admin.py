@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,56 +21,34 @@ from gateway.core.errors import (
     ThriftgateError,
     Unauthenticated,
 )
-from gateway.core.plan import AUTO, Catalog, Model
+from gateway.core.plan import AUTO, Model
 from gateway.core.tiers import Tier
-from gateway.http.auth import Keyring
 from gateway.http.exchange import crash_body, error_body, error_headers
 from gateway.http.openapi import with_hot_routes
+from gateway.http.serving import Now, Serving
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """`render` may take milliseconds and is called off the loop. `public`: no admin key is asked for."""
+    """`render` may take milliseconds and is called off the loop."""
 
     render: Callable[[], bytes]
     content_type: str
-    public: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """`waiting_for` names each part that is not ready and why; `absent` what never will be (no key)."""
-
-    waiting_for: Callable[[], Mapping[str, str]]
-    absent: Callable[[], Mapping[str, str]]
-
-    def report(self) -> tuple[int, dict[str, Any]]:
-        """HTTP status and body."""
-        waiting = dict(self.waiting_for())
-        body = {"status": "starting" if waiting else "ready", "waiting_for": waiting, "absent": dict(self.absent())}
-        return (503 if waiting else 200), body
-
-
-def admin_app(
-    catalog: Catalog,
-    embedding_models: tuple[Model, ...],
-    keyring: Keyring,
-    metrics: Metrics,
-    readiness: Readiness,
-    started_at: int,
-) -> FastAPI:
+def admin_app(now: Now, metrics: Metrics, started_at: int) -> FastAPI:
     """The application behind the hot routes. `started_at` is Unix seconds; models have no better birthday."""
     app = FastAPI(title="Thriftgate", version=__version__, description="An OpenAI-compatible LLM gateway.")
     _answer_errors(app)
     _describe_hot_routes(app)
-    _add_health(app, readiness)
-    _add_models(app, catalog, embedding_models, keyring, started_at)
-    _add_files(app, keyring)
-    _add_metrics(app, keyring, metrics)
+    _add_health(app, now)
+    _add_models(app, now, started_at)
+    _add_files(app, now)
+    _add_metrics(app, now, metrics)
     return app
 
 
-def _add_health(app: FastAPI, readiness: Readiness) -> None:
+def _add_health(app: FastAPI, now: Now) -> None:
     @app.get("/healthz", summary="The process is alive")
     @app.get("/health", include_in_schema=False)
     @app.get("/health/liveliness", include_in_schema=False)
@@ -80,47 +58,46 @@ def _add_health(app: FastAPI, readiness: Readiness) -> None:
     @app.get("/readyz", summary="What is ready, what is still loading, what is absent", responses={503: {}})
     @app.get("/health/readiness", include_in_schema=False)
     async def readyz() -> Response:
-        status, body = readiness.report()
+        status, body = now().readiness.report()
         return _json(body, status)
 
 
-def _add_models(
-    app: FastAPI, catalog: Catalog, embedding_models: tuple[Model, ...], keyring: Keyring, created: int
-) -> None:
-    listed = _listed(catalog, embedding_models, created)
-
+def _add_models(app: FastAPI, now: Now, created: int) -> None:
     @app.get("/v1/models", summary="List the models a service may ask for", responses={401: {}})
     @app.get("/models", include_in_schema=False)
     async def models(request: Request) -> Response:
-        service = keyring.service(request.headers)
+        service = now().keyring.service(request.headers)
+        listed = _listed(now(), created)
         data = [row for row in listed.values() if service.may_ask(*_spellings(row["id"]))]
         return _json({"object": "list", "data": data})
 
     @app.get("/v1/models/{name:path}", summary="One model", responses={401: {}, 404: {}})
     @app.get("/models/{name:path}", include_in_schema=False)
     async def model(name: str, request: Request) -> Response:
-        service = keyring.service(request.headers)
+        service = now().keyring.service(request.headers)
+        listed = _listed(now(), created)
         if name not in listed or not service.may_ask(*_spellings(name)):
             raise ModelNotFound(f"There is no model `{name}`.", param="model")
         return _json(listed[name])
 
 
-def _add_files(app: FastAPI, keyring: Keyring) -> None:
+def _add_files(app: FastAPI, now: Now) -> None:
     """The gateway keeps no files, and says so truly: clients that look before they upload see an empty list."""
 
     @app.get("/v1/files", summary="List a service's files: none are kept", responses={401: {}})
     @app.get("/files", include_in_schema=False)
     async def files(request: Request) -> Response:
-        keyring.service(request.headers)
+        now().keyring.service(request.headers)
         return _json({"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False})
 
 
-def _add_metrics(app: FastAPI, keyring: Keyring, metrics: Metrics) -> None:
+def _add_metrics(app: FastAPI, now: Now, metrics: Metrics) -> None:
     shape: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}, 401: {}}
 
     @app.get("/metrics", summary="Prometheus exposition", response_class=Response, responses=shape)
     async def prometheus(request: Request) -> Response:
-        if not metrics.public and not keyring.is_admin(request.headers):
+        serving = now()
+        if not serving.public_metrics and not serving.keyring.is_admin(request.headers):
             raise Unauthenticated("Send the admin key (`server.admin_key`), or set `server.public_metrics: true`.")
         return Response(await asyncio.to_thread(metrics.render), media_type=metrics.content_type)
 
@@ -162,8 +139,8 @@ def _describe_hot_routes(app: FastAPI) -> None:
     app.openapi = whole  # type: ignore[method-assign]  # FastAPI's documented way to extend its document
 
 
-def _listed(catalog: Catalog, embedding_models: tuple[Model, ...], created: int) -> dict[str, dict[str, Any]]:
-    rows = dict(_names(catalog.present() + embedding_models))
+def _listed(serving: Serving, created: int) -> dict[str, dict[str, Any]]:
+    rows = dict(_names(serving.catalog.present() + serving.embedding_models))
     return {
         name: {"id": name, "object": "model", "created": created, "owned_by": owner} for name, owner in rows.items()
     }

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-
 import orjson
 from fastapi import FastAPI, Request, Response
 
 from gateway.core.errors import AdminOnly, InvalidRequest, NotFound, Unavailable
-from gateway.core.service import Service
-from gateway.http.auth import Keyring
-
-Forget = Callable[[str | None, str | None], Awaitable[int | None]]
-"""Owner (None: anybody) and key (None: any) → how many answers were deleted; None if a part could not be reached."""
+from gateway.http.serving import Now, Serving
 
 
-def add_cache_routes(app: FastAPI, keyring: Keyring, services: Mapping[str, Service], forget: Forget) -> None:
-    """`services` by name."""
-
+def add_cache_routes(app: FastAPI, now: Now) -> None:
     @app.delete(
         "/v1/thriftgate/cache",
         summary="Delete cached answers: by key, of a service, or (admin) all",
@@ -26,23 +18,22 @@ def add_cache_routes(app: FastAPI, keyring: Keyring, services: Mapping[str, Serv
     async def delete(request: Request, key: str | None = None, service: str | None = None) -> Response:
         if key is not None and service is not None:
             raise InvalidRequest("Send `key` or `service`, not both.", param="key")
-        deleted = await forget(_owner(request, keyring, services, key, service), key)
+        serving = now()
+        deleted = await serving.forget(_owner(request, serving, key, service), key)
         if deleted is None:
             raise Unavailable("A shared cache could not be reached; only what is in this process is gone. Try again.")
         return Response(orjson.dumps({"deleted": deleted}), media_type="application/json")
 
 
-def _owner(
-    request: Request, keyring: Keyring, services: Mapping[str, Service], key: str | None, name: str | None
-) -> str | None:
+def _owner(request: Request, serving: Serving, key: str | None, name: str | None) -> str | None:
     """Whose answers may go: None is everybody's."""
-    if keyring.is_admin(request.headers):
+    if serving.keyring.is_admin(request.headers):
         if name is None:
             return None
-        if name not in services:
+        if name not in serving.services:
             raise NotFound(f"There is no service `{name}`.", param="service")
-        return services[name].cache_scope
-    own = keyring.service(request.headers)
+        return serving.services[name].cache_scope
+    own = serving.keyring.service(request.headers)
     if key is None and name != own.name:
         raise AdminOnly(f"With this key, add `?service={own.name}` or `?key=`; anything else needs the admin key.")
     return own.cache_scope

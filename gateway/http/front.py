@@ -33,19 +33,18 @@ class Route:
     api: Api = OPENAI
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What is served: the hot routes by their paths (POST only), and the FastAPI application behind them."""
-
-    routes: Mapping[str, Route]
-    behind: Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
 class Front:
-    """`site` may be exchanged at any time: a request is answered, to its end, by the one it came to."""
+    """`routes` maps a path to its route (POST only); `behind` is the FastAPI application. `routes` may be exchanged at
+    any time: a request is answered, to its end, by the one it came to."""
 
-    def __init__(self, site: Site, lifetime: Lifetime) -> None:
-        self.site = site
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        behind: Callable[[Scope, Receive, Send], Awaitable[None]],
+        lifetime: Lifetime,
+    ) -> None:
+        self.routes = routes
+        self._behind = behind
         self._lifetime = lifetime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,11 +54,10 @@ class Front:
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served; start uvicorn with ws='none'")
         exchange = Exchange(scope, receive, send)
-        site = self.site
-        route = site.routes.get(exchange.path)
+        route = self.routes.get(exchange.path)
         try:
             if route is None:
-                await site.behind(scope, receive, exchange.tagged(send))
+                await self._behind(scope, receive, exchange.tagged(send))
                 return
             exchange.api = route.api
             if exchange.method != "POST":

@@ -76,3 +76,13 @@ def test_whatever_is_put_the_caps_hold_and_an_empty_cache_weighs_nothing(puts: l
     clock.now_s += 10
     assert all(cache.get(key) is None for key in "abcdef")
     assert (len(cache), cache.size_bytes) == (0, 0)
+
+
+def test_a_smaller_bound_drops_the_least_recently_used_at_once(hand_clock: HandClock) -> None:
+    cache = MemoryCache(hand_clock, max_bytes=10_000)
+    cache.put("old", b"x" * 1_000, 60)
+    cache.put("new", b"x" * 1_000, 60)
+    cache.resize(2_000)
+    assert (cache.get("old"), cache.get("new")) == (None, b"x" * 1_000)
+    cache.resize(0)
+    assert len(cache) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.adapters.operator_log import OperatorLog
-from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, SemanticClosed, Stored
+from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, Reloaded, SemanticClosed, Stored
 from tests.adapters.happened import ANSWERED
 
 
@@ -79,3 +79,9 @@ def test_what_needs_no_operator_writes_nothing(lines: pytest.LogCaptureFixture, 
     OperatorLog().tell(replace(ANSWERED, status=status))
     OperatorLog().tell(Stored("exact", "shop"))
     assert lines.records == []
+
+
+def test_a_refused_reload_is_one_error_with_every_problem(lines: pytest.LogCaptureFixture) -> None:
+    level, entry = logged(lines, Reloaded(False, "a.yaml:1: one\na.yaml:2: two", 0.0))
+    assert level == "ERROR"
+    assert entry == {"event": "reload refused", "detail": "a.yaml:1: one\na.yaml:2: two"}

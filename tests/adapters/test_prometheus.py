@@ -13,6 +13,7 @@ from gateway.core.events import (
     HitChecked,
     Overshoot,
     Recovered,
+    Reloaded,
     SemanticClosed,
     Stored,
 )
@@ -154,3 +155,27 @@ def test_a_closed_service_is_seen(metrics: PrometheusMetrics) -> None:
     metrics.tell(SemanticClosed("stranger", 20, 0.5, 0.3, 0.1))
     assert value(metrics, "semantic_closed", service="shop") == 1
     assert value(metrics, "semantic_closed", service=OTHER) == 1
+
+
+def test_names_that_are_learned_count_under_themselves_and_nothing_is_forgotten(metrics: PrometheusMetrics) -> None:
+    metrics.tell(ANSWERED)
+    late = replace(ANSWERED, service="late", model="opus", provider="far")
+    metrics.tell(late)
+    metrics.learn(["late"], ["far"], ["opus"])
+    metrics.tell(late)
+    metrics.tell(ANSWERED)
+    told = {"endpoint": "chat", "outcome": "ok", "cache": "miss"}
+    assert value(metrics, "requests_total", **ROUTE, **told) == 2
+    assert value(metrics, "requests_total", service="late", tier="light", provider="far", model="opus", **told) == 1
+    unknown = {**dict.fromkeys(ROUTE, OTHER), "tier": "light"}
+    assert value(metrics, "requests_total", **unknown, **told) == 1
+
+
+def test_the_last_reload_shows_whether_it_was_good_and_when_one_last_was(metrics: PrometheusMetrics) -> None:
+    assert value(metrics, "config_last_reload_success") == 1
+    metrics.tell(Reloaded(True, "1 services", 1_800_000_000.0))
+    metrics.tell(Reloaded(False, "`port` is wrong", 1_800_000_060.0))
+    assert value(metrics, "config_last_reload_success") == 0
+    assert value(metrics, "config_last_reload_success_timestamp_seconds") == 1_800_000_000.0
+    assert value(metrics, "config_reloads_total", result="ok") == 1
+    assert value(metrics, "config_reloads_total", result="refused") == 1

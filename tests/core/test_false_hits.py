@@ -80,3 +80,14 @@ def test_the_likely_rate_starts_at_the_studys_and_ends_at_the_measured_one() -> 
     assert false_hits.likely("shop") == pytest.approx(0.02)
     checked(false_hits, "sd" * 5_000)
     assert false_hits.likely("shop") == pytest.approx(0.5, abs=0.01)
+
+
+def test_another_limit_keeps_the_tallies_and_what_is_closed() -> None:
+    strict = FalseHits(0.1)
+    checked(strict, "d" * MIN_CHECKS)
+    lenient = strict.under(0.99)
+    assert lenient.is_closed("shop")
+    assert lenient.tally("shop") == strict.tally("shop")
+    checked(lenient, "s")
+    assert strict.tally("shop").decided == MIN_CHECKS + 1
+    assert (strict.limit, lenient.limit) == (0.1, 0.99)

@@ -138,3 +138,13 @@ def test_the_same_history_gives_the_same_decision(history: list[bool]) -> None:
         for hit in history:
             worth.looked("shop", hit=hit)
     assert [weigh(one) for _ in range(5)] == [weigh(two) for _ in range(5)]
+
+
+def test_what_was_learned_is_weighed_by_other_rules_and_goes_on_being_learned() -> None:
+    worth = Worth(WorthRules())
+    missed(worth, 1_000)
+    dearer = worth.under(WorthRules(value_of_second_usd=1.0))
+    assert weigh(dearer).worth_usd > weigh(worth).worth_usd
+    before = weigh(worth).worth_usd
+    missed(dearer, 1_000)
+    assert weigh(worth).worth_usd < before

@@ -12,10 +12,11 @@ from gateway.adapters.watched_keys import WatchedKeys
 from gateway.catalog import ANONYMOUS
 from gateway.core.errors import LimitExceeded
 from gateway.core.plan import Catalog
-from gateway.http.admin import Metrics, Readiness, admin_app
+from gateway.http.admin import Metrics, admin_app
 from gateway.http.auth import Keyring
 from gateway.http.exchange import Exchange, Message
-from gateway.http.front import Front, Route, Site
+from gateway.http.front import Front, Route
+from gateway.http.serving import Readiness, Serving
 from tests.fixtures.semantic import EventList, HandClock
 from tests.http.serving import Listening, Reply, request, serving
 
@@ -64,16 +65,20 @@ def broken_metrics() -> bytes:
     raise RuntimeError(SECRET)
 
 
+async def forget_nothing(owner: str | None, key: str | None) -> int:
+    return 0
+
+
 def front(routes: Routes, lifetime: Lifetime | None = None) -> Front:
     clock = HandClock()
     keys = WatchedKeys(KeyFile(Path("/nonexistent/keys.json"), clock), EventList(), clock)
     keyring = Keyring({}, {}, keys, clock, anonymous=ANONYMOUS)
-    metrics = Metrics(broken_metrics, "text/plain", public=True)
+    metrics = Metrics(broken_metrics, "text/plain")
     readiness = Readiness(dict, lambda: MappingProxyType({"openai": "OPENAI_API_KEY is not set"}))
-    behind = admin_app(Catalog(()), (), keyring, metrics, readiness, 0)
+    serving_now = Serving(Catalog(()), (), keyring, {}, forget_nothing, readiness, public_metrics=True)
+    behind = admin_app(lambda: serving_now, metrics, 0)
     paths = {"/echo": routes.echo, "/limit": routes.limit, "/crash": routes.crash, "/crash-late": routes.crash_late}
-    site = Site({path: Route(handle) for path, handle in paths.items()}, behind)
-    return Front(site, lifetime or Lifetime())
+    return Front({path: Route(handle) for path, handle in paths.items()}, behind, lifetime or Lifetime())
 
 
 @pytest.fixture
