@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from gateway.fixed_settings import LIVE, refused_changes
 from gateway.settings import Loaded, Settings, load
 
+ROOT = Path(__file__).parent.parent
 LOCAL = {"kind": "llamacpp", "model": "smollm2-135m"}
 NEAR = {"kind": "llamacpp", "base_url": "http://gpu-host:8080/v1"}
 CONFIG: dict[str, Any] = {
@@ -76,6 +78,19 @@ def test_what_a_generation_is_built_from_may_change(tmp_path: Path, section: str
 
 def test_nothing_changed_is_nothing_refused(tmp_path: Path) -> None:
     assert refused(tmp_path) == []
+
+
+def test_what_needs_a_restart_is_documented() -> None:
+    text = (ROOT / "config/README.md").read_text().split("**Changing it while it runs.**")[1].split("\n\n")[0]
+    fixed: set[str] = set()
+    for section, field in Settings.model_fields.items():
+        parts = {path[1] for path in LIVE if path[0] == section and len(path) == 2}
+        if parts:
+            inner: Any = field.annotation
+            fixed |= {f"{section}.{name}" for name in inner.model_fields if name not in parts}
+        elif (section,) not in LIVE:
+            fixed.add(section)
+    assert set(re.findall(r"`([a-z_.]+)`", text)) == fixed
 
 
 def test_what_is_live_exists() -> None:
