@@ -15,7 +15,9 @@ from gateway.adapters.clock import SystemClock
 from gateway.adapters.data_dir import DataDir, DataDirError
 from gateway.adapters.http1_transport import Http1Transport
 from gateway.adapters.httpx_transport import HttpxTransport
+from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.key_file import KeyFile, KeyFileError
+from gateway.adapters.ledger_file import LedgerFile
 from gateway.adapters.llama_child import LlamaServer, LlamaUnavailable, find_model
 from gateway.adapters.memory_cache import MemoryCache
 from gateway.adapters.observers import Observers
@@ -95,7 +97,9 @@ class Gateway:
         self._say = say
         self._clock = SystemClock()
         self._metrics = PrometheusMetrics()
-        self._observer = Observers(self._metrics, OperatorLog(), *listeners)
+        told = Observers(self._metrics, OperatorLog(), *listeners)
+        self._ledger_file = self._build_ledger_file(told) if settings.ledger.enabled else None
+        self._observer = Observers(told, LedgerEvents(self._ledger_file, self._clock)) if self._ledger_file else told
         self._keys = WatchedKeys(KeyFile(settings.keys_path, self._clock), self._observer, self._clock)
         self._data_dir = DataDir(settings.data_dir)
         self._stack = AsyncExitStack()
@@ -130,9 +134,9 @@ class Gateway:
             self._stack.push_async_callback(self._valkey.stop)
             self._say(f"state: valkey ready ({self._clock.monotonic_s() - started_s:.2f} s)")
         self._stack.push_async_callback(self._redis.aclose)
-        for part in (self._cache, self._ledger):
-            part.start()
-            self._stack.push_async_callback(part.stop)
+        self._cache.start()
+        self._stack.push_async_callback(self._cache.stop)
+        await self._start_ledger()
         self._stack.push_async_callback(self._counter.stop)
         self._stack.push_async_callback(self._transport.close)
         for server in self._servers.values():
@@ -184,10 +188,29 @@ class Gateway:
         if generation.wants_index and self._semantic.index is None:
             self._tasks.start(self._load_embedder())
 
-    def _build_ledger(self, catalogs: Catalogs) -> RedisLedger:
+    def _build_ledger_file(self, observer: Observer) -> LedgerFile:
+        """`observer` must not be one that writes into it."""
+        settings = self._loaded.settings
+        return LedgerFile(
+            settings.ledger_folder,
+            self._clock,
+            observer,
+            max_file_bytes=settings.ledger.max_file_bytes,
+            keep_days=settings.ledger.keep_days,
+        )
+
+    def _build_ledger(self, catalogs: Catalogs) -> RedisLedger | JournaledLedger:
         own = (model.deadlines.total_s for model in catalogs.chat.models if model.deadlines)
         lease_s = max([self._loaded.settings.timeouts.total_s, *own]) + _LEASE_SLACK_S
-        return RedisLedger(self._redis, self._clock, self._observer, lease_s=lease_s, timeout_s=self._redis_timeout_s)
+        redis = RedisLedger(self._redis, self._clock, self._observer, lease_s=lease_s, timeout_s=self._redis_timeout_s)
+        return JournaledLedger(redis, self._ledger_file, self._clock, self._observer) if self._ledger_file else redis
+
+    async def _start_ledger(self) -> None:
+        if isinstance(self._ledger, RedisLedger):
+            self._ledger.start()
+        elif charged := await self._ledger.start():
+            self._say(f"ledger: {charged} requests that a kill had cut were ended in the books")
+        self._stack.push_async_callback(self._ledger.stop)
 
     def _build_parts(self) -> Parts:
         return Parts(

@@ -37,6 +37,12 @@ class State(Section):
     timeout_ms: float = Field(50.0, gt=0)
 
 
+class LedgerSettings(Section):
+    enabled: bool = True
+    keep_days: int = Field(400, ge=1)
+    max_file_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024)
+
+
 class Vectors(Section):
     qdrant_url: str = "embedded"
     qdrant_api_key: str | None = Field(None, min_length=1)
@@ -132,6 +138,7 @@ class Settings(Section):
     data_dir: Path = Path(".thriftgate")
     keys_file: Path | None = None
     state: State = State()
+    ledger: LedgerSettings = LedgerSettings()
     vectors: Vectors = Vectors()
     embedder: EmbedderSettings = EmbedderSettings()
     providers: dict[Name, Provider] = Field(min_length=1)
@@ -145,6 +152,11 @@ class Settings(Section):
     def keys_path(self) -> Path:
         """Where minted keys are kept."""
         return self.keys_file or self.data_dir / "keys.json"
+
+    @property
+    def ledger_folder(self) -> Path:
+        """Where the ledger files are."""
+        return self.data_dir.absolute() / "ledger"
 
 
 class Loaded:
