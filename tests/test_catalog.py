@@ -94,6 +94,15 @@ def test_a_model_without_a_price_is_refused_with_its_line(folder: Path) -> None:
     assert "price: free" in found.mend
 
 
+def test_a_model_whose_price_is_yet_to_come_is_refused_until_it_does(folder: Path) -> None:
+    row = f"from: 2999-01-01, input: 1, output: 2, {READ}"
+    with pytest.raises(ConfigError) as caught:
+        catalogs(folder, f"  soon: {{provider: work, tier: light, price: [{{{row}}}]}}")
+    assert "`models.soon` has no price for today" in caught.value.problems[0].message
+    (listed,) = catalogs(folder, f"  listed: {{provider: work, tier: light, price: [{{{row}}}]}}").chat.models
+    assert listed.price.rates == LISTED.rates
+
+
 def test_every_model_without_a_price_is_told(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         catalogs(folder, "  a: {provider: work, tier: light}", "  b: {provider: remote, tier: light}")
