@@ -13,11 +13,13 @@ from gateway.core.events import (
     Event,
     HitChecked,
     Overshoot,
+    PutAside,
     Recovered,
     Reloaded,
     RequestFinished,
     SemanticClosed,
     Stored,
+    Unguarded,
 )
 from gateway.core.pricing import from_nano
 from gateway.core.tiers import Tier
@@ -50,6 +52,13 @@ class PrometheusMetrics:
         )
         self._overshoot = self._counter("budget_overshoot_tokens", "Tokens settled beyond a budget.", "service")
         self._overspent = self._counter("budget_overshoot_usd", "US dollars settled beyond a budget.", "service")
+        self._unguarded = self._counter(
+            "budget_unguarded_requests", "Requests to providers that no budget could be asked about.", "service"
+        )
+        self._unguarded_tokens = self._counter("budget_unguarded_tokens", "Tokens of those requests.", "service")
+        self._unguarded_usd = self._counter("budget_unguarded_usd", "US dollars of those requests.", "service")
+        self._aside_tokens = self._gauge("budget_put_aside_tokens", "Tokens kept here for an outage.", "service")
+        self._aside_usd = self._gauge("budget_put_aside_usd", "US dollars kept here for an outage.", "service")
         self._duration = self._histogram("request_duration_seconds", "From the request to its last byte.")
         self._first = self._histogram("time_to_first_token_seconds", "From the request to the first chunk.")
         self._checked = self._counter("semantic_checked", "Semantic hits asked again.", "service", "verdict")
@@ -87,6 +96,12 @@ class PrometheusMetrics:
                 service = self._label("service", event.service)
                 self._overshoot.labels(service).inc(event.tokens)
                 self._overspent.labels(service).inc(float(from_nano(event.nano_usd)))
+            case Unguarded():
+                self._went_unguarded(event)
+            case PutAside():
+                service = self._label("service", event.service)
+                self._aside_tokens.labels(service).set(event.tokens)
+                self._aside_usd.labels(service).set(float(from_nano(event.nano_usd)))
             case HitChecked():
                 self._hit_checked(event)
             case SemanticClosed():
@@ -129,6 +144,12 @@ class PrometheusMetrics:
                 self._tokens.labels(*route, kind).inc(tokens)
         if event.cost_usd:
             self._cost.labels(*route).inc(float(event.cost_usd))
+
+    def _went_unguarded(self, event: Unguarded) -> None:
+        service = self._label("service", event.service)
+        self._unguarded.labels(service).inc()
+        self._unguarded_tokens.labels(service).inc(event.tokens)
+        self._unguarded_usd.labels(service).inc(float(from_nano(event.nano_usd)))
 
     def _hit_checked(self, event: HitChecked) -> None:
         service = self._label("service", event.service)

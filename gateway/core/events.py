@@ -99,6 +99,25 @@ class Overshoot:
     nano_usd: int
 
 
+@dataclass(frozen=True, slots=True)
+class Unguarded:
+    """An attempt was made while no budget could be asked about it, because all of its service's budgets let it go then;
+    this is what it has used."""
+
+    service: str
+    tokens: int
+    nano_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutAside:
+    """What this gateway now keeps of a service's budgets, to spend while they cannot be asked about; all 0: nothing."""
+
+    service: str
+    tokens: int
+    nano_usd: int
+
+
 Level = Literal["warn", "cheaper", "local", "spent"]
 """The rungs of `core.ladder.Ladder`, and the limit itself."""
 
@@ -165,6 +184,8 @@ Event = (
     | Recovered
     | Stored
     | Overshoot
+    | Unguarded
+    | PutAside
     | BudgetLevel
     | Reloaded
     | HitChecked

@@ -12,10 +12,12 @@ from gateway.core.events import (
     Degraded,
     HitChecked,
     Overshoot,
+    PutAside,
     Recovered,
     Reloaded,
     SemanticClosed,
     Stored,
+    Unguarded,
 )
 from gateway.core.usage import Usage
 from tests.adapters.happened import ANSWERED
@@ -179,3 +181,15 @@ def test_the_last_reload_shows_whether_it_was_good_and_when_one_last_was(metrics
     assert value(metrics, "config_last_reload_success_timestamp_seconds") == 1_800_000_000.0
     assert value(metrics, "config_reloads_total", result="ok") == 1
     assert value(metrics, "config_reloads_total", result="refused") == 1
+
+
+def test_what_went_unguarded_adds_up_and_what_is_put_aside_is_what_is_kept_now(metrics: PrometheusMetrics) -> None:
+    metrics.tell(Unguarded("shop", 7, 1_500_000_000))
+    metrics.tell(Unguarded("shop", 3, 0))
+    assert value(metrics, "budget_unguarded_requests_total", service="shop") == 2
+    assert value(metrics, "budget_unguarded_tokens_total", service="shop") == 10
+    assert value(metrics, "budget_unguarded_usd_total", service="shop") == 1.5
+    metrics.tell(PutAside("shop", 50, 2_000_000_000))
+    metrics.tell(PutAside("shop", 40, 1_000_000_000))
+    assert value(metrics, "budget_put_aside_tokens", service="shop") == 40
+    assert value(metrics, "budget_put_aside_usd", service="shop") == 1
