@@ -1,4 +1,4 @@
-"""From settings to the domain: the models with their prices, the services with their budgets."""
+"""From settings to the domain: the models with their prices and what they accept. Services: `service_catalog`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.core.budget import Budget
 from gateway.core.deadlines import Deadlines
 from gateway.core.plan import Catalog, Model
-from gateway.core.pricing import Price, to_nano
+from gateway.core.pricing import Price
 from gateway.core.profile import Profile
-from gateway.core.service import CacheTerms, Service
 from gateway.core.tiers import Tier
-from gateway.core.window import WindowRule
 from gateway.model_price import written_price
 from gateway.model_settings import ModelSettings
-from gateway.settings import Loaded, Provider, ServiceSettings, Timeouts
+from gateway.settings import Loaded, Provider, Timeouts
 from gateway.yaml_source import ConfigError, Problem
 
 PriceBook = Callable[[str, str], Price | None]
@@ -25,9 +22,6 @@ PriceBook = Callable[[str, str], Price | None]
 
 EMBEDDED = "embedded"
 """The provider name of the gateway's own embedder."""
-
-ANONYMOUS = Service("default", cache_scope="default")
-"""Who everyone is while no services are configured (loopback only)."""
 
 _OF_KIND: Mapping[str, Mapping[str, Any]] = {
     "deepseek": {"json_schema": "emulated", "parallel_tools": False},
@@ -61,16 +55,6 @@ def build_catalogs(loaded: Loaded, price_of: PriceBook) -> Catalogs:
         raise ConfigError(*problems)
     absent = {name: reason for name in settings.providers if (reason := loaded.absence(name))}
     return Catalogs(Catalog(tuple(chat), absent), Catalog(tuple(embeddings), absent))
-
-
-def build_services(loaded: Loaded) -> dict[str, Service]:
-    """Services by name; empty when none are configured."""
-    return {service.name: _service(service) for service in loaded.settings.services}
-
-
-def key_digests(loaded: Loaded) -> dict[str, str]:
-    """The names of services by the SHA-256 of each key that is in the configuration."""
-    return {digest: service.name for service in loaded.settings.services for digest in service.digests}
 
 
 def _own_embedder(loaded: Loaded) -> Iterator[Model]:
@@ -131,22 +115,3 @@ def _own_name_taken(loaded: Loaded) -> Iterator[Problem]:
     if EMBEDDED in loaded.settings.providers:
         where = loaded.source.where(("providers", EMBEDDED))
         yield Problem(where, f"`providers.{EMBEDDED}` is the gateway's own name", "call the provider something else")
-
-
-def _service(service: ServiceSettings) -> Service:
-    return Service(
-        name=service.name,
-        models=None if service.models is None else frozenset(service.models),
-        budgets=_budgets(service),
-        baseline_model=service.baseline_model,
-        cache=CacheTerms(**service.cache.model_dump()),
-        cache_scope=f"group:{service.cache_group}" if service.cache_group else f"service:{service.name}",
-    )
-
-
-def _budgets(service: ServiceSettings) -> tuple[Budget, ...]:
-    budget = service.budget
-    if budget is None:
-        return ()
-    nano_usd = None if budget.usd is None else to_nano(budget.usd)
-    return (Budget(service.name, WindowRule(budget.window), budget.tokens, nano_usd),)

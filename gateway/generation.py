@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.adapters.prometheus import PrometheusMetrics
-from gateway.catalog import ANONYMOUS, Catalogs, build_services, key_digests
+from gateway.catalog import Catalogs
 from gateway.core.plan import Catalog
 from gateway.core.retry import RetryPolicy
 from gateway.core.service_key import digest_of
@@ -33,6 +33,7 @@ from gateway.http.serving import Readiness, Serving
 from gateway.ports import Cache, Clock, Keys, Ledger, Observer, TokenCounter
 from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
+from gateway.service_catalog import ANONYMOUS, build_services, key_digests
 from gateway.settings import Loaded, Settings, is_loopback
 
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from gateway.core.budget import MAX_LIMIT
-from gateway.core.service_key import digest_of
-from gateway.core.window import WindowKind
-from gateway.model_settings import PRICE_FORMS, ModelSettings, Name, Section, Usd
+from gateway.model_settings import PRICE_FORMS, ModelSettings, Name, Section
+from gateway.service_contradictions import service_problems
+from gateway.service_settings import GroupSettings, ServiceSettings
 from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
 
 
@@ -91,36 +89,6 @@ class CacheSettings(Section):
     semantic: SemanticCache = SemanticCache()
 
 
-class BudgetSettings(Section):
-    # The ledger's arithmetic is exact to MAX_LIMIT, of tokens and of nano-dollars alike.
-    tokens: int | None = Field(None, ge=1, le=MAX_LIMIT)
-    usd: Usd | None = Field(None, le=Decimal(9_007_199))
-    window: WindowKind = "month"
-
-
-class ServiceCache(Section):
-    enabled: bool = True
-    semantic: bool = True
-    tools: bool = False
-    ttl_s: int | None = Field(None, ge=1, le=31_536_000)
-
-
-class ServiceSettings(Section):
-    name: Name
-    key: str | None = Field(None, min_length=1)
-    key_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
-    budget: BudgetSettings | None = None
-    models: list[str] | None = None
-    baseline_model: str | None = None
-    cache_group: Name | None = None
-    cache: ServiceCache = ServiceCache()
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """SHA-256 of each of its keys, the only form in which they are kept; none where all its keys are minted."""
-        return tuple(filter(None, [self.key_sha256, self.key and digest_of(self.key)]))
-
-
 class Timeouts(Section):
     connect_s: float = Field(2.0, gt=0)
     first_token_s: float = Field(30.0, gt=0)
@@ -144,6 +112,7 @@ class Settings(Section):
     providers: dict[Name, Provider] = Field(min_length=1)
     models: dict[str, ModelSettings] = Field(min_length=1)
     cache: CacheSettings = CacheSettings()
+    groups: list[GroupSettings] = Field(default_factory=list)
     services: list[ServiceSettings] = Field(default_factory=list)
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
@@ -238,7 +207,7 @@ def _dotted(path: KeyPath) -> str:
 def _contradictions(settings: Settings, source: Source) -> Iterator[Problem]:
     """What no single field can know."""
     yield from _model_problems(settings, source)
-    yield from _service_problems(settings, source)
+    yield from service_problems(settings.services, settings.groups, settings.models, source)
     judge = settings.cache.semantic.judge_model
     if judge is not None and (judge not in settings.models or settings.models[judge].mode != "chat"):
         where = source.where(("cache", "semantic", "judge_model"))
@@ -285,34 +254,3 @@ def _model_problems(settings: Settings, source: Source) -> Iterator[Problem]:
             )
         if name.partition(":")[0] == "auto":
             yield Problem(source.where(("models", name)), f"`{name}` is the router's own name", "rename the model")
-
-
-def _service_problems(settings: Settings, source: Source) -> Iterator[Problem]:
-    names: set[str] = set()
-    owners: dict[str, str] = {}
-    for at, service in enumerate(settings.services):
-        where = source.where(("services", at))
-        if any(owners.setdefault(digest, service.name) != service.name for digest in service.digests):
-            yield Problem(where, f"service `{service.name}` has another service's key", "give each its own")
-        if service.name in names:
-            yield Problem(where, f"service `{service.name}` is configured twice", "rename one")
-        names.add(service.name)
-        budget = service.budget
-        if budget is not None and budget.tokens is None and budget.usd is None:
-            yield Problem(where, f"service `{service.name}`: `budget` limits nothing", "add `tokens`, `usd` or both")
-        unknown = [name for name in service.models or [] if not _is_askable(name, settings)]
-        if unknown:
-            yield Problem(where, f"service `{service.name}`: no model {', '.join(unknown)}", "use names from `models:`")
-        if service.baseline_model is not None and service.baseline_model not in settings.models:
-            yield Problem(
-                where, f"service `{service.name}`: no `baseline_model` {service.baseline_model}", "see `models:`"
-            )
-
-
-def _is_askable(name: str, settings: Settings) -> bool:
-    if name.partition(":")[0] == "auto" or name in settings.models:
-        return True
-    provider, _, upstream = name.partition("/")
-    return any(
-        model.provider == provider and upstream in (key, model.upstream) for key, model in settings.models.items()
-    )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Iterator
 from dataclasses import fields
 from decimal import Decimal
@@ -11,14 +10,12 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters import genai_price_book
-from gateway.catalog import EMBEDDED, Catalogs, build_catalogs, build_services, key_digests
-from gateway.core.budget import Budget, Payer, counter_of
+from gateway.catalog import EMBEDDED, Catalogs, build_catalogs
 from gateway.core.deadlines import Deadlines
 from gateway.core.pricing import FREE, Price, Rates
 from gateway.core.profile import Profile
 from gateway.core.tiers import Tier
 from gateway.core.usage import Usage
-from gateway.core.window import WindowRule
 from gateway.model_settings import Capabilities
 from gateway.settings import Loaded, load
 from gateway.yaml_source import ConfigError
@@ -213,51 +210,6 @@ def test_a_provider_may_not_take_the_own_embedders_name(folder: Path) -> None:
     with pytest.raises(ConfigError, match="the gateway's own name") as caught:
         build_catalogs(load(path, {}), book)
     assert caught.value.problems[0].where == f"{path}:1"
-
-
-def test_services_are_what_the_configuration_says(folder: Path) -> None:
-    services = build_services(
-        loaded(
-            folder,
-            "  m: {provider: remote, tier: light, price: free}",
-            "services:",
-            "  - name: a",
-            "    key: one",
-            "    budget: {tokens: 5, usd: 0.000000001, window: day}",
-            "    models: [m]",
-            "    baseline_model: m",
-            "  - {name: b, key: two, cache_group: shared}",
-            "  - {name: c, key: three, cache_group: shared}",
-        )
-    )
-    a, b, c = services.values()
-    assert list(services) == ["a", "b", "c"]
-    budget = Budget("a", WindowRule("day"), 5, 1)
-    assert (a.name, a.budgets, a.models, a.baseline_model) == ("a", (budget,), frozenset({"m"}), "m")
-    assert a.payer == Payer("a", "a", (budget,))
-    assert (b.budgets, b.models) == ((), None)
-    assert b.payer == Payer("b", "b", (counter_of("b"),))
-    assert b.cache_scope == c.cache_scope != a.cache_scope
-
-
-def test_a_key_in_the_configuration_is_kept_as_its_digest(folder: Path) -> None:
-    lines = ["  m: {provider: remote, tier: light, price: free}", "services: [{name: a, key: one}, {name: b}]"]
-    assert key_digests(loaded(folder, *lines)) == {hashlib.sha256(b"one").hexdigest(): "a"}
-
-
-def test_a_group_cannot_be_named_to_reach_into_a_service(folder: Path) -> None:
-    services = build_services(
-        loaded(
-            folder,
-            "  m: {provider: remote, tier: light, price: free}",
-            "services: [{name: a, key: one}, {name: b, key: two, cache_group: a}]",
-        )
-    )
-    assert len({service.cache_scope for service in services.values()}) == 2
-
-
-def test_without_services_there_is_no_key(folder: Path) -> None:
-    assert build_services(loaded(folder, "  m: {provider: remote, tier: light, price: free}")) == {}
 
 
 def test_no_code_knows_a_model_by_its_name() -> None:

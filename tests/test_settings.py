@@ -146,6 +146,28 @@ def test_settings_cannot_be_changed_after_loading(configuration: Configuration) 
         ("services: [{name: a, key: k, budget: {usd: .nan}}]", "services.0.budget.usd"),
         ("services: [{name: a, key: k, budget: {usd: 9007200}}]", "services.0.budget.usd"),
         ("services: [{name: a, key: k, budget: {usd: 1, window: year}}]", "services.0.budget.window"),
+        ("services: [{name: a, key: k, budget: {usd: 1, style: rolling}}]", "services.0.budget.style"),
+        ("services: [{name: a, key: k, budget: {usd: 1, enforcement: firm}}]", "services.0.budget.enforcement"),
+        ("services: [{name: a, key: k, budget: {usd: 1, when_unavailable: no}}]", "services.0.budget.when_unavailable"),
+        ("services: [{name: a, key: k, budget: {usd: 0}}]", "services.0.budget.usd"),
+        ("services: [{name: a, key: k, budget: {usd: 1, ladder: {warn: 0}}}]", "services.0.budget.ladder.warn"),
+        ("services: [{name: a, key: k, budget: {usd: 1, ladder: {local: 1.1}}}]", "services.0.budget.ladder.local"),
+        ("services: [{name: a, key: k, budget: {usd: 1, pacing: {burst: 0}}}]", "services.0.budget.pacing.burst"),
+        ("services: [{name: a, key: k, budget: {usd: 1, pacing: {burst: 1}}}]", "services.0.budget.pacing.burst"),
+        ("services: [{name: a, key: k, budget: {usd: 1, pacing: {}}}]", "services.0.budget.pacing.burst"),
+        ("services: [{name: a, key: k, budgets: [{usd: 1}, {usd: 0}]}]", "services.0.budgets.1.usd"),
+        ("services: [{name: a, key: k, budgets: {usd: 1}}]", "services.0.budgets"),
+        ("services: [{name: a, limits: {requests_per_minute: 0}}]", "services.0.limits.requests_per_minute"),
+        ("services: [{name: a, limits: {tokens_per_minute: 0}}]", "services.0.limits.tokens_per_minute"),
+        ("services: [{name: a, limits: {concurrency: 0}}]", "services.0.limits.concurrency"),
+        ("services: [{name: a, keys: k}]", "services.0.keys"),
+        ("services: [{name: a, keys: ['']}]", "services.0.keys.0"),
+        ("services: [{name: a, tiers: []}]", "services.0.tiers"),
+        ("services: [{name: a, tiers: [huge]}]", "services.0.tiers.0"),
+        ("services: [{name: a, tags: {team: [x]}}]", "services.0.tags.team"),
+        ("groups: [{name: 'a b'}]", "groups.0.name"),
+        ("groups: [{name: a, models: [m]}]", "groups.0.models"),
+        ("groups: [{name: a, budgets: [{tokens: 0}]}]", "groups.0.budgets.0.tokens"),
         ("services: [{name: a, key: k, models: auto}]", "services.0.models"),
     ],
 )
@@ -219,24 +241,6 @@ def test_a_configuration_of_nothing_says_what_is_needed(configuration: Configura
 # services
 
 
-@pytest.mark.parametrize(
-    ("services", "message"),
-    [
-        (f"[{{name: a, key: {SECRET}}}, {{name: b, key_sha256: {SHA256}}}]", "another service's key"),
-        ("[{name: a, key: k}, {name: a, key: l}]", "configured twice"),
-        ("[{name: a, key: k, budget: {}}]", "limits nothing"),
-        ("[{name: a, key: k, models: [auto, gpt-7]}]", "no model gpt-7"),
-        ("[{name: a, key: k, models: [local/n]}]", "no model local/n"),
-        ("[{name: a, key: k, baseline_model: gpt-7}]", "`baseline_model` gpt-7"),
-    ],
-)
-def test_a_contradiction_in_a_service_is_told(configuration: Configuration, services: str, message: str) -> None:
-    found = configuration.problem(LEAST + f"services: {services}\n")
-    assert found.where == f"{configuration.path}:5"
-    assert message in found.message
-    assert found.mend
-
-
 def test_a_service_may_name_models_in_every_spelling(configuration: Configuration) -> None:
     content = LEAST.replace("price: free", "price: free, upstream: u")
     allowed = "[auto, 'auto:light', m, local/m, local/u]"
@@ -292,6 +296,7 @@ def test_with_keys_everybody_may_call(configuration: Configuration) -> None:
         ("state: {redis_url: os.environ/KEY}", "state.redis_url"),
         ("vectors: {qdrant_api_key: os.environ/KEY}", "vectors.qdrant_api_key"),
         ("services: [{name: a, key: os.environ/KEY}]", "services.0.key"),
+        ("services: [{name: a, keys: [os.environ/KEY]}]", "services.0.keys.0"),
     ],
 )
 def test_an_unset_or_empty_variable_is_told_once(
@@ -322,6 +327,9 @@ def test_an_unset_or_empty_variable_is_told_once(
         "services: [{name: a, key: SECRET}, {name: b, key: SECRET}]",
         "services: [{name: a, key: {SECRET: 1}}]",
         "services: [{name: a, key_sha256: SECRET}]",
+        "services: [{name: a, keys: SECRET}]",
+        "services: [{name: a, keys: [SECRET, {SECRET: 1}]}]",
+        "services: [{name: a, keys: [SECRET]}, {name: b, keys: [SECRET]}]",
         "timeouts: {total_s: SECRET}",
         "cache: {semantic: {threshold: SECRET}}",
     ],

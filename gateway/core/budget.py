@@ -76,6 +76,7 @@ class Budget:
     is counted, and its ladder holds. With `pace_burst` a window's limit is not there at once: that share of it at the
     start, the rest evenly until the end. `away` is what holds while the ledger cannot be reached: `closed` refuses,
     `open` lets everything go, `local` lets each gateway spend what it has put aside. A soft budget is always open.
+    A `rate` is refused as a rate limit is (come again soon), not as a quota that is used up.
     """
 
     account: str
@@ -86,6 +87,7 @@ class Budget:
     ladder: Ladder = USUAL
     pace_burst: float | None = None
     away: Away = "closed"
+    rate: bool = False
 
     def __post_init__(self) -> None:
         for kind, limit in self.limits():

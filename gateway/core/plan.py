@@ -121,8 +121,8 @@ def _routed(
     if not service.may_ask(AUTO, chat.model):
         raise Forbidden(f"Service `{service.name}` may not use `{chat.model}`.", param="model")
     features = features_of(chat)
-    wanted = _wanted(features, options, suffix)
-    able = _able(chat, features, catalog)
+    wanted = _open_to(service, _wanted(features, options, suffix), "model" if suffix else "thriftgate.tier")
+    able = _able(chat, features, service, catalog)
     costs_usd = {model.name: _likely_cost_usd(chat, model, unix_s) for model in able}
     ordered = sorted(able, key=lambda model: (_distance(model.tier, wanted.tier), costs_usd[model.name], model.name))
     reasons = wanted.reasons
@@ -147,9 +147,23 @@ def _wanted(features: Features, options: Options, suffix: str) -> Classified:
     return classify(features)
 
 
-def _able(chat: ChatRequest, features: Features, catalog: Catalog) -> list[Model]:
-    """Capability gates come before price."""
-    present = catalog.routed()
+def _open_to(service: Service, wanted: Classified, asked_in: str) -> Classified:
+    """The nearest tier that the service may use; one that is asked for, in that field, is a contract here too.
+
+    Decided before anything has a cache key: services that share answers share them within a tier."""
+    if service.tiers is None or service.may_route_to(wanted.tier):
+        return wanted
+    if wanted.reasons == ASKED_FOR:
+        open_tiers = ", ".join(tier for tier in Tier if tier in service.tiers)
+        words = f"Service `{service.name}` may not use tier `{wanted.tier}`; it may use {open_tiers}."
+        raise Forbidden(words, param=asked_in)
+    nearest = min(service.tiers, key=lambda tier: _distance(tier, wanted.tier))
+    return Classified(nearest, (*wanted.reasons, f"{wanted.tier} is not for this service: {nearest} instead"))
+
+
+def _able(chat: ChatRequest, features: Features, service: Service, catalog: Catalog) -> list[Model]:
+    """What the service may use comes before what a model can, and that before its price."""
+    present = [model for model in catalog.routed() if service.may_route_to(model.tier)]
     if not present:
         why = "; ".join(f"{name}: {reason}" for name, reason in catalog.absent.items()) or "none is configured"
         raise Unavailable(f"No model is available ({why}).")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from gateway.core.budget import Budget, Payer, counter_of
 from gateway.core.limits import NO_LIMITS, Limits
+from gateway.core.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +24,22 @@ class CacheTerms:
 @dataclass(frozen=True, slots=True)
 class Service:
     """`models` is what the service may *ask* for: catalog names, `provider/model`, or `auto` (which may then route
-    to any model of the catalog); None allows everything. `baseline_model` is what savings are compared with; None
-    is the dearest model the request could have used. `cache_scope` isolates answers: the service's own name unless
-    several services share a group on purpose. `budgets` are its own first, then those of the groups it is in, outward;
-    `ledger_tag` is the outermost of these accounts, "" for its own."""
+    to any model of the catalog); None allows everything. `tiers` are those that `auto` may route to; None is all.
+    `baseline_model` is what savings are compared with; None is the dearest model the request could have used.
+    `cache_scope` isolates answers: the service's own name unless several services share a group on purpose. `budgets`
+    are its own first, then those of the groups it is in, outward; `ledger_tag` is the outermost of these accounts, ""
+    for its own. `tags` are the operator's own words about it."""
 
     name: str
     models: frozenset[str] | None = None
+    tiers: frozenset[Tier] | None = None
     budgets: tuple[Budget, ...] = ()
     baseline_model: str | None = None
     cache_scope: str = ""
     cache: CacheTerms = CacheTerms()
     ledger_tag: str = ""
     limits: Limits = NO_LIMITS
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def payer(self) -> Payer:
@@ -49,3 +54,7 @@ class Service:
     def may_ask(self, *names: str) -> bool:
         """Whether any of these spellings of one model is allowed."""
         return self.models is None or not self.models.isdisjoint(names)
+
+    def may_route_to(self, tier: str) -> bool:
+        """Whether `auto` may use models of the tier."""
+        return self.tiers is None or tier in self.tiers

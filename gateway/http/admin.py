@@ -22,6 +22,7 @@ from gateway.core.errors import (
     Unauthenticated,
 )
 from gateway.core.plan import AUTO, Model
+from gateway.core.service import Service
 from gateway.core.tiers import Tier
 from gateway.http.exchange import crash_body, error_body, error_headers
 from gateway.http.openapi import with_hot_routes
@@ -67,8 +68,7 @@ def _add_models(app: FastAPI, now: Now, created: int) -> None:
     @app.get("/models", include_in_schema=False)
     async def models(request: Request) -> Response:
         service = now().keyring.service(request.headers)
-        listed = _listed(now(), created)
-        data = [row for row in listed.values() if service.may_ask(*_spellings(row["id"]))]
+        data = [row for name, row in _listed(now(), created).items() if _may_ask(service, name)]
         return _json({"object": "list", "data": data})
 
     @app.get("/v1/models/{name:path}", summary="One model", responses={401: {}, 404: {}})
@@ -76,7 +76,7 @@ def _add_models(app: FastAPI, now: Now, created: int) -> None:
     async def model(name: str, request: Request) -> Response:
         service = now().keyring.service(request.headers)
         listed = _listed(now(), created)
-        if name not in listed or not service.may_ask(*_spellings(name)):
+        if name not in listed or not _may_ask(service, name):
             raise ModelNotFound(f"There is no model `{name}`.", param="model")
         return _json(listed[name])
 
@@ -155,8 +155,11 @@ def _names(models: tuple[Model, ...]) -> Iterator[tuple[str, str]]:
         yield model.pinned_name, model.provider
 
 
-def _spellings(name: str) -> tuple[str, ...]:
-    return (name, AUTO) if name.partition(":")[0] == AUTO else (name,)
+def _may_ask(service: Service, name: str) -> bool:
+    alias, _, tier = name.partition(":")
+    if alias != AUTO:
+        return service.may_ask(name)
+    return service.may_ask(name, AUTO) and (not tier or service.may_route_to(tier))
 
 
 def _json(body: object, status: int = 200) -> Response:

@@ -218,6 +218,46 @@ def test_an_allow_list_of_nothing_allows_nothing() -> None:
         planned(service=Service("s", frozenset()))
 
 
+# what `auto` may use for a service
+
+PROOF = "Prove that the square root of two is irrational, by induction if you can."
+UP_TO_MEDIUM = Service("s", tiers=frozenset({Tier.LIGHT, Tier.MEDIUM}))
+
+
+def test_auto_tries_no_model_of_a_tier_that_is_not_the_services() -> None:
+    assert order(planned("auto:light", service=UP_TO_MEDIUM)) == ["lighter", "light", "medium"]
+
+
+def test_the_nearest_tier_stands_in_for_one_that_is_not_the_services() -> None:
+    plan = planned(asked(user(PROOF), model="auto"), service=UP_TO_MEDIUM)
+    assert (plan.tier, plan.resolved, order(plan)[0]) == (Tier.MEDIUM, "tier:medium", "medium")
+    assert plan.reasons[-1] == "heavy is not for this service: medium instead"
+
+
+def test_upwards_is_nearer_than_downwards() -> None:
+    service = Service("s", tiers=frozenset({Tier.LIGHT, Tier.HEAVY}))
+    assert planned(asked(user("Wombats dig at night."), model="auto"), service=service).tier is Tier.HEAVY
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "param"),
+    [("auto:heavy", DEFAULT, "model"), ("auto", Options(tier=Tier.HEAVY), "thriftgate.tier")],
+)
+def test_a_tier_that_is_asked_for_and_not_the_services_is_forbidden(name: str, options: Options, param: str) -> None:
+    with pytest.raises(Forbidden, match="may not use tier `heavy`; it may use light, medium") as caught:
+        planned(name, options, UP_TO_MEDIUM)
+    assert caught.value.param == param
+
+
+def test_a_model_that_is_named_is_not_bound_to_the_tiers_of_auto() -> None:
+    assert order(planned("heavy", service=UP_TO_MEDIUM)) == ["heavy"]
+
+
+def test_without_a_model_of_its_tiers_a_service_is_told_why() -> None:
+    with pytest.raises(Unavailable, match="q: P_API_KEY is not set"):
+        planned(service=Service("s", tiers=frozenset({Tier.HEAVY})), catalog=without("q", "p"))
+
+
 # capabilities come before price
 
 

@@ -18,13 +18,14 @@ from decimal import Decimal
 from pathlib import Path
 
 from gateway.adapters.genai_price_book import price_of
-from gateway.catalog import ANONYMOUS, build_catalogs
+from gateway.catalog import build_catalogs
 from gateway.core.chat import parse_chat
 from gateway.core.options import Options
 from gateway.core.plan import Catalog, Model, make_plan
 from gateway.core.pricing import Price, Rates
 from gateway.core.tiers import Tier
 from gateway.core.usage import Usage
+from gateway.service_catalog import ANONYMOUS
 from gateway.settings import load
 from tests.eval.semantic import data_folder
 

@@ -8,11 +8,11 @@ import pytest
 
 from gateway.adapters.key_file import KeyFile
 from gateway.adapters.watched_keys import LOOK_EVERY_S, WatchedKeys
-from gateway.catalog import ANONYMOUS
 from gateway.core.errors import AdminOnly, Unauthenticated
 from gateway.core.service import Service
 from gateway.core.service_key import digest_of, written
 from gateway.http.auth import Keyring
+from gateway.service_catalog import ANONYMOUS
 from tests.fixtures.semantic import EventList, HandClock
 
 SHOP, SEARCH = Service("shop"), Service("search")

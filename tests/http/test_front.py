@@ -9,7 +9,6 @@ import pytest
 
 from gateway.adapters.key_file import KeyFile
 from gateway.adapters.watched_keys import WatchedKeys
-from gateway.catalog import ANONYMOUS
 from gateway.core.errors import LimitExceeded
 from gateway.core.plan import Catalog
 from gateway.http.admin import Metrics, admin_app
@@ -17,6 +16,7 @@ from gateway.http.auth import Keyring
 from gateway.http.exchange import Exchange, Message
 from gateway.http.front import Front, Route
 from gateway.http.serving import Readiness, Serving
+from gateway.service_catalog import ANONYMOUS
 from tests.fixtures.semantic import EventList, HandClock
 from tests.http.serving import Listening, Reply, request, serving
 
