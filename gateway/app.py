@@ -32,6 +32,7 @@ from gateway.adapters.tiktoken_counter import TiktokenCounter
 from gateway.adapters.transport import Transport
 from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing, find_valkey
 from gateway.adapters.watched_keys import WatchedKeys
+from gateway.adapters.webhook import Webhook
 from gateway.catalog import Catalogs, build_catalogs
 from gateway.core.errors import InvalidConfiguration
 from gateway.core.events import Reloaded
@@ -97,7 +98,8 @@ class Gateway:
         self._say = say
         self._clock = SystemClock()
         self._metrics = PrometheusMetrics()
-        told = Observers(self._metrics, OperatorLog(), *listeners)
+        self._webhook = Webhook(settings.alerts.webhook_url) if settings.alerts.webhook_url else None
+        told = Observers(self._metrics, OperatorLog(), *filter(None, (self._webhook,)), *listeners)
         self._ledger_file = self._build_ledger_file(told) if settings.ledger.enabled else None
         self._observer = Observers(told, LedgerEvents(self._ledger_file, self._clock)) if self._ledger_file else told
         self._keys = WatchedKeys(KeyFile(settings.keys_path, self._clock), self._observer, self._clock)
@@ -133,6 +135,9 @@ class Gateway:
             await self._valkey.start()
             self._stack.push_async_callback(self._valkey.stop)
             self._say(f"state: valkey ready ({self._clock.monotonic_s() - started_s:.2f} s)")
+        if self._webhook is not None:
+            self._webhook.start()
+            self._stack.push_async_callback(self._webhook.stop)
         self._stack.push_async_callback(self._redis.aclose)
         self._cache.start()
         self._stack.push_async_callback(self._cache.stop)

@@ -101,6 +101,10 @@ class Upstream(Section):
     attempts_per_model: int = Field(2, ge=1, le=5)
 
 
+class Alerts(Section):
+    webhook_url: str | None = Field(None, pattern=r"^https?://[^/\s]+")
+
+
 class Settings(Section):
     server: Server = Server()
     data_dir: Path = Path(".thriftgate")
@@ -116,6 +120,7 @@ class Settings(Section):
     services: list[ServiceSettings] = Field(default_factory=list)
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
+    alerts: Alerts = Alerts()
 
     @property
     def keys_path(self) -> Path:
