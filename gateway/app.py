@@ -26,6 +26,7 @@ from gateway.adapters.operator_log import OperatorLog
 from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.adapters.redis_cache import RedisCache
 from gateway.adapters.redis_client import connect
+from gateway.adapters.redis_door import RedisDoor
 from gateway.adapters.redis_ledger import RedisLedger
 from gateway.adapters.stale_child import end_all_stale
 from gateway.adapters.tiktoken_counter import TiktokenCounter
@@ -116,6 +117,7 @@ class Gateway:
             self._redis, self._memory, self._clock, self._observer, timeout_s=self._redis_timeout_s
         )
         self._ledger = self._build_ledger(catalogs)
+        self._door = RedisDoor(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
         self._counter = TiktokenCounter()
         self._transport: Transport = HttpxTransport() if settings.upstream.client == "httpx" else Http1Transport()
         self._servers = build_servers(settings, self._data_dir)
@@ -139,8 +141,9 @@ class Gateway:
             self._webhook.start()
             self._stack.push_async_callback(self._webhook.stop)
         self._stack.push_async_callback(self._redis.aclose)
-        self._cache.start()
-        self._stack.push_async_callback(self._cache.stop)
+        for part in (self._cache, self._door):
+            part.start()
+            self._stack.push_async_callback(part.stop)
         await self._start_ledger()
         self._stack.push_async_callback(self._counter.stop)
         self._stack.push_async_callback(self._transport.close)
@@ -224,6 +227,7 @@ class Gateway:
             self._tasks,
             self._cache,
             self._ledger,
+            self._door,
             self._counter,
             self._keys,
             ProviderParts(self._transport, self._cache, self._servers),

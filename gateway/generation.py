@@ -28,9 +28,10 @@ from gateway.flow.pipeline import Pipeline
 from gateway.flow.shadow import Shadow, ShadowRules
 from gateway.flow.tasks import Tasks
 from gateway.http.auth import Keyring
+from gateway.http.entrance import Entrance
 from gateway.http.routes import HotRoutes
 from gateway.http.serving import Readiness, Serving
-from gateway.ports import Cache, Clock, Keys, Ledger, Observer, TokenCounter
+from gateway.ports import Cache, Clock, Door, Keys, Ledger, Observer, TokenCounter
 from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
 from gateway.service_catalog import ANONYMOUS, build_services, key_digests
@@ -46,6 +47,7 @@ class Parts:
     tasks: Tasks
     cache: Cache
     ledger: Ledger
+    door: Door
     counter: TokenCounter
     keys: Keys
     providers: ProviderParts
@@ -121,10 +123,14 @@ class Generation:
             self._embeddings,
             self._catalogs.chat,
             self._parts.counter,
-            self._keyring,
+            self._entrance(),
             self._parts.clock,
             self._settings.server.max_body_bytes,
         )
+
+    def _entrance(self) -> Entrance:
+        parts = self._parts
+        return Entrance(self._keyring, parts.door, parts.observer, parts.clock)
 
     def _build_keyring(self, admin_key: str | None) -> Keyring:
         return Keyring(

@@ -42,6 +42,7 @@ class PrometheusMetrics:
         self._route = lru_cache(maxsize=4_096)(self._route_labels)
         self.registry = CollectorRegistry()
         self._requests = self._counter("requests", "Requests finished.", *_ROUTE, "endpoint", "outcome", "cache")
+        self._refused = self._counter("refusals", "Requests refused, by the code of the error.", "service", "reason")
         self._tokens = self._counter("tokens", "Tokens charged, by kind.", *_ROUTE, "kind")
         self._cost = self._counter("cost_usd", "What providers charged, in US dollars.", *_ROUTE)
         self._saved = self._counter("saved_usd", "US dollars below the baseline's price.", "service", "mechanism")
@@ -120,6 +121,8 @@ class PrometheusMetrics:
     def _finished(self, event: RequestFinished) -> None:
         route = self._route(event.service, event.tier, event.provider, event.model)
         self._requests.labels(*route, event.endpoint, event.outcome, event.cache).inc()
+        if event.outcome == "refused" and event.error_code is not None:
+            self._refused.labels(route[0], event.error_code).inc()
         layer = {"hit": "exact", "semantic-hit": "semantic"}.get(event.cache)
         if layer:
             self._hits.labels(route[0], layer).inc()

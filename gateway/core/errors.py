@@ -38,7 +38,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gateway.core.budget import Budget, Kind
-
 from gateway.core.limits import Rate
 
 

@@ -97,6 +97,32 @@ class Trail:
         )
 
 
+def turned_away(
+    id: str, endpoint: Endpoint, service: Service, refusal: ThriftgateError, duration_s: float
+) -> RequestFinished:
+    """The wide event of a request that was refused before it was read."""
+    return RequestFinished(
+        request_id=id,
+        endpoint=endpoint,
+        service=service.name,
+        outcome=outcome_of(refusal),
+        status=refusal.status,
+        stream=False,
+        tier=None,
+        model=None,
+        provider=None,
+        cache="bypass",
+        attempts=0,
+        usage=Usage(),
+        cost_usd=Decimal(0),
+        saved_usd=Decimal(0),
+        saved_by=None,
+        duration_s=duration_s,
+        first_token_s=None,
+        error_code=refusal.code or refusal.type,
+    )
+
+
 _STATUS = {"client_disconnect": 499, "internal_error": 500}
 """Of outcomes without an error of ours; 499 is nginx's word for a client that left."""
 

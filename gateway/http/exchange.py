@@ -27,7 +27,8 @@ class ClientLeft(Exception):
 
 
 class Exchange:
-    """Request in, response out. Every response carries `x-request-id`; `api` says how its errors look."""
+    """Request in, response out. Every response carries `x-request-id` and, once they are known, `limit_headers`; `api`
+    says how its errors look."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.id = f"req_{uuid.uuid4().hex}"
@@ -37,6 +38,7 @@ class Exchange:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         self.api: Api = OPENAI
+        self.limit_headers: Mapping[str, str] = {}
         self.started = False
         self._receive = receive
         self._send = send
@@ -79,7 +81,8 @@ class Exchange:
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         self.started = True
-        pairs = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        said = {**headers, **self.limit_headers}
+        pairs = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in said.items()]
         pairs.append((b"x-request-id", self.id.encode()))
         if self.api is not OPENAI:
             pairs.append((self.api.request_id_header.encode(), self.id.encode()))

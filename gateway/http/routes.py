@@ -24,7 +24,7 @@ from gateway.dialects.served.responses import read_responses
 from gateway.flow.call import Call
 from gateway.flow.embeddings import Embeddings, EmbeddingsCall
 from gateway.flow.pipeline import Pipeline
-from gateway.http.auth import Keyring
+from gateway.http.entrance import Entrance
 from gateway.http.exchange import Exchange
 from gateway.http.front import Route
 from gateway.http.respond import respond, usd
@@ -46,7 +46,7 @@ class HotRoutes:
     embeddings: Embeddings
     catalog: Catalog
     counter: TokenCounter
-    keyring: Keyring
+    entrance: Entrance
     clock: Clock
     max_body_bytes: int
 
@@ -59,21 +59,30 @@ class HotRoutes:
     async def serve(self, endpoint: Endpoint, read: Read, exchange: Exchange) -> None:
         """A chat, in whichever API it is asked."""
         started_s, asked_at_s = self.clock.monotonic_s(), self.clock.unix_s()
-        service = self.keyring.service(exchange.headers)
-        body = await exchange.json(self.max_body_bytes)
-        options = parse_options(exchange.headers, body)
-        served = read(body, exchange.headers, exchange.id)
-        if options.strict and served.dropped:
-            words = f"Nothing here can take `{served.dropped[0]}`, and the request is strict."
-            raise UnsupportedParameter(words, param=served.dropped[0])
-        call = Call(
-            exchange.id, service, served.chat, options, started_s, asked_at_s, endpoint=endpoint, dropped=served.dropped
-        )
-        await respond(exchange, self.pipeline, call, served.rendering)
+        async with self.entrance.entered(exchange, endpoint) as service:
+            body = await exchange.json(self.max_body_bytes)
+            options = parse_options(exchange.headers, body)
+            served = read(body, exchange.headers, exchange.id)
+            if options.strict and served.dropped:
+                words = f"Nothing here can take `{served.dropped[0]}`, and the request is strict."
+                raise UnsupportedParameter(words, param=served.dropped[0])
+            call = Call(
+                exchange.id,
+                service,
+                served.chat,
+                options,
+                started_s,
+                asked_at_s,
+                endpoint=endpoint,
+                dropped=served.dropped,
+            )
+            await respond(exchange, self.pipeline, call, served.rendering)
 
     async def count_tokens(self, exchange: Exchange) -> None:
-        """An estimate: the tokenizer is ours, not the model's. Refuses what messages would refuse; costs nothing."""
-        service = self.keyring.service(exchange.headers)
+        """An estimate: the tokenizer is ours, not the model's. Refuses what messages would refuse; costs nothing.
+
+        Not limited either: no provider hears of it, and Anthropic counts it apart from messages as well."""
+        service = self.entrance.service(exchange)
         body = await exchange.json(self.max_body_bytes)
         chat = read_count(body, exchange.headers)
         make_plan(chat, parse_options(exchange.headers, body), service, self.catalog, self.clock.unix_s())
@@ -84,17 +93,17 @@ class HotRoutes:
 
     async def embed(self, exchange: Exchange) -> None:
         started_s, asked_at_s = self.clock.monotonic_s(), self.clock.unix_s()
-        service = self.keyring.service(exchange.headers)
-        request = parse_embeddings(await exchange.json(self.max_body_bytes))
-        call = EmbeddingsCall(exchange.id, service, request, started_s, asked_at_s)
-        async with exchange.departure() as departure:
-            embedded = await self.embeddings.serve(call)
-            departure.disarm()
-            headers = {
-                "content-type": "application/json",
-                "x-thriftgate-model": embedded.model.name,
-                "x-thriftgate-provider": embedded.model.provider,
-                "x-thriftgate-cache": "bypass",
-                "x-thriftgate-cost-usd": usd(to_nano(embedded.cost_usd)),
-            }
-            await exchange.respond(200, headers, orjson.dumps(embedded.body))
+        async with self.entrance.entered(exchange, "embeddings") as service:
+            request = parse_embeddings(await exchange.json(self.max_body_bytes))
+            call = EmbeddingsCall(exchange.id, service, request, started_s, asked_at_s)
+            async with exchange.departure() as departure:
+                embedded = await self.embeddings.serve(call)
+                departure.disarm()
+                headers = {
+                    "content-type": "application/json",
+                    "x-thriftgate-model": embedded.model.name,
+                    "x-thriftgate-provider": embedded.model.provider,
+                    "x-thriftgate-cache": "bypass",
+                    "x-thriftgate-cost-usd": usd(to_nano(embedded.cost_usd)),
+                }
+                await exchange.respond(200, headers, orjson.dumps(embedded.body))

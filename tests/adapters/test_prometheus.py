@@ -96,6 +96,13 @@ def test_a_request_that_reached_no_model_has_none(metrics: PrometheusMetrics) ->
     assert value(metrics, "time_to_first_token_seconds_count", **route) is None
 
 
+def test_a_refusal_is_counted_by_its_reason(metrics: PrometheusMetrics) -> None:
+    metrics.tell(replace(ANSWERED, outcome="refused", status=429, error_code="rate_limit_exceeded"))
+    metrics.tell(replace(ANSWERED, outcome="upstream_error", status=502, error_code="upstream_cut"))
+    assert value(metrics, "refusals_total", service="shop", reason="rate_limit_exceeded") == 1
+    assert value(metrics, "refusals_total", service="shop", reason="upstream_cut") is None
+
+
 def test_stores_failures_and_overshoots_are_counted(metrics: PrometheusMetrics) -> None:
     metrics.tell(Stored("exact", "shop"))
     metrics.tell(AttemptFailed("req_1", "flash", "deep", "upstream_timeout"))

@@ -1,22 +1,26 @@
-"""What the endpoints of one vendor's API have in common: how an error looks, and how the request id is called."""
+"""What the endpoints of one vendor's API have in common: how an error looks, how limits and the request id are told."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.core.errors import ThriftgateError
+from gateway.core.limits import Rate
 
 _BUG = "The gateway failed. The log has the cause under this request id."
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """`failure` takes an error and the request's id. `request_id_header` is where the vendor's SDK looks for that id;
-    `x-request-id` is sent in any case."""
+    """`failure` takes an error and the request's id, `limit_headers` what is left of a rate and the Unix second.
+    `request_id_header` is where the vendor's SDK looks for that id; `x-request-id` is sent in any case."""
 
     failure: Callable[[ThriftgateError, str], dict[str, Any]]
+    limit_headers: Callable[[Rate, float], dict[str, str]]
     request_id_header: str = "x-request-id"
 
 
@@ -49,5 +53,30 @@ def anthropic_failure(error: ThriftgateError, request_id: str) -> dict[str, Any]
     return {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id}
 
 
-OPENAI = Api(openai_failure)
-ANTHROPIC = Api(anthropic_failure, request_id_header="request-id")
+def openai_limits(rate: Rate, now_s: float) -> dict[str, str]:
+    """As OpenAI's rate limit guide has them (read 2026-11): the reset is when all of the limit is there again."""
+    return {
+        "x-ratelimit-limit-requests": str(rate.limit),
+        "x-ratelimit-remaining-requests": str(rate.remaining),
+        "x-ratelimit-reset-requests": _duration(rate.reset_s),
+    }
+
+
+def anthropic_limits(rate: Rate, now_s: float) -> dict[str, str]:
+    """Anthropic's, whose reset is a moment (RFC 3339), beside OpenAI's for whoever watches all endpoints alike."""
+    reset = datetime.fromtimestamp(math.ceil(now_s + rate.reset_s), UTC)
+    return openai_limits(rate, now_s) | {
+        "anthropic-ratelimit-requests-limit": str(rate.limit),
+        "anthropic-ratelimit-requests-remaining": str(rate.remaining),
+        "anthropic-ratelimit-requests-reset": reset.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _duration(seconds: float) -> str:
+    """`1s`, `6m0s`: whole seconds, rounded up."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+OPENAI = Api(openai_failure, openai_limits)
+ANTHROPIC = Api(anthropic_failure, anthropic_limits, request_id_header="request-id")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.core import errors
+from gateway.core.limits import Rate
 from gateway.dialects.served.api import ANTHROPIC, OPENAI, bug
 
 
@@ -51,3 +52,22 @@ def test_no_error_of_ours_is_without_an_anthropic_type() -> None:
 def test_a_bug_tells_no_internals_in_either_shape() -> None:
     assert OPENAI.failure(bug(), "r")["error"]["type"] == "server_error"
     assert ANTHROPIC.failure(bug(), "r")["error"]["type"] == "api_error"
+
+
+@pytest.mark.parametrize(
+    ("reset_s", "said"), [(0.0, "0s"), (0.02, "1s"), (59.0, "59s"), (59.001, "1m0s"), (61.0, "1m1s"), (360.0, "6m0s")]
+)
+def test_a_rate_is_told_in_openais_form(reset_s: float, said: str) -> None:
+    assert OPENAI.limit_headers(Rate(60, 59, reset_s), 0.0) == {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "59",
+        "x-ratelimit-reset-requests": said,
+    }
+
+
+def test_a_rate_is_told_in_anthropics_form_too() -> None:
+    told = ANTHROPIC.limit_headers(Rate(60, 59, 1.5), 1_800_000_000.0)
+    assert told["anthropic-ratelimit-requests-limit"] == "60"
+    assert told["anthropic-ratelimit-requests-remaining"] == "59"
+    assert told["anthropic-ratelimit-requests-reset"] == "2027-01-15T08:00:02Z"
+    assert told["x-ratelimit-reset-requests"] == "2s"

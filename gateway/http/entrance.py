@@ -1,0 +1,52 @@
+"""Who may come in: first the key, then the limits of its service. Nothing of the body has been read then."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.core.errors import LimitExceeded
+from gateway.core.events import Endpoint
+from gateway.core.limits import Rate
+from gateway.core.service import Service
+from gateway.flow.call import turned_away
+from gateway.http.auth import Keyring
+from gateway.http.exchange import Exchange
+from gateway.ports import Clock, Door, Observer
+
+
+class Entrance:
+    """Where every request to a model comes in and goes out again."""
+
+    def __init__(self, keyring: Keyring, door: Door, observer: Observer, clock: Clock) -> None:
+        self._keyring = keyring
+        self._door = door
+        self._observer = observer
+        self._clock = clock
+
+    def service(self, exchange: Exchange) -> Service:
+        """Who is calling, where nothing is limited. Raises Unauthenticated."""
+        return self._keyring.service(exchange.headers)
+
+    @asynccontextmanager
+    async def entered(self, exchange: Exchange, endpoint: Endpoint) -> AsyncIterator[Service]:
+        """Who is calling; inside, the request counts as running. Raises Unauthenticated and LimitExceeded, and tells
+        of the latter, because the request gets no further."""
+        started_s = self._clock.monotonic_s()
+        service = self.service(exchange)
+        try:
+            entry = await self._door.enter(exchange.id, service)
+        except LimitExceeded as refusal:
+            self._tell_limits(exchange, refusal.rate)
+            took_s = self._clock.monotonic_s() - started_s
+            self._observer.tell(turned_away(exchange.id, endpoint, service, refusal, took_s))
+            raise
+        try:
+            self._tell_limits(exchange, entry.rate)
+            yield service
+        finally:
+            self._door.leave(entry)
+
+    def _tell_limits(self, exchange: Exchange, rate: Rate | None) -> None:
+        if rate is not None:
+            exchange.limit_headers = exchange.api.limit_headers(rate, self._clock.unix_s())
