@@ -12,11 +12,11 @@ import pytest
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.redis_client import RedisClient
 from gateway.adapters.redis_ledger import RedisLedger
-from gateway.catalog import build_services
 from gateway.core.budget import Amount
 from gateway.core.events import RequestFinished
 from gateway.core.pricing import to_nano
 from gateway.core.usage import Usage
+from gateway.service_catalog import build_services
 from gateway.settings import load
 from tests import loopback
 from tests.fixtures.gateway import Config, Running, chat, running
