@@ -56,7 +56,6 @@ from gateway.yaml_source import ConfigError
 
 START_ERRORS = (DataDirError, KeyFileError, LlamaUnavailable, ValkeyMissing, ModuleNotFoundError, ValueError)
 """What keeps a gateway from being built; each message names the mend."""
-_LEASE_SLACK_S = 60.0
 _LOAD_S = 300.0
 _DRAIN_S = 5.0
 
@@ -116,7 +115,7 @@ class Gateway:
         self._cache = RedisCache(
             self._redis, self._memory, self._clock, self._observer, timeout_s=self._redis_timeout_s
         )
-        self._ledger = self._build_ledger(catalogs)
+        self._ledger = self._build_ledger()
         self._door = RedisDoor(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
         self._counter = TiktokenCounter()
         self._transport: Transport = HttpxTransport() if settings.upstream.client == "httpx" else Http1Transport()
@@ -207,10 +206,8 @@ class Gateway:
             keep_days=settings.ledger.keep_days,
         )
 
-    def _build_ledger(self, catalogs: Catalogs) -> RedisLedger | JournaledLedger:
-        own = (model.deadlines.total_s for model in catalogs.chat.models if model.deadlines)
-        lease_s = max([self._loaded.settings.timeouts.total_s, *own]) + _LEASE_SLACK_S
-        redis = RedisLedger(self._redis, self._clock, self._observer, lease_s=lease_s, timeout_s=self._redis_timeout_s)
+    def _build_ledger(self) -> RedisLedger | JournaledLedger:
+        redis = RedisLedger(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
         return JournaledLedger(redis, self._ledger_file, self._clock, self._observer) if self._ledger_file else redis
 
     async def _start_ledger(self) -> None:

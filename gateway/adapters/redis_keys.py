@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from gateway.core.budget import LATE_MS
+from gateway.core.budget import LATE_MS, SETTLED_KEPT_MS
 from gateway.core.window import Window
 
 
@@ -32,10 +32,10 @@ LONGEST_TTL_S = 31_536_000
 
 @dataclass(frozen=True, slots=True)
 class MeterKeys:
-    """One budget in one window. All three live until `budget_expires_at_s`, set again by every script call.
+    """One budget in one window. All three live at least `beyond_ms` longer than the window, and as long as any lease.
 
-    `sums` a hash of four integers; `leases` a sorted set, id → the millisecond its phase ends; `holds` a hash,
-    id → `phase tokens nano_usd`.
+    `sums` a hash of four integers, of a sliding window by the bucket as well; `leases` a sorted set, id → the
+    millisecond its phase ends; `holds` a hash, id → `phase tokens nano_usd bucket`.
     """
 
     sums: str
@@ -51,10 +51,16 @@ def meter_keys(tag: str, meter: str) -> MeterKeys:
     return MeterKeys(f"{stem}:sums", f"{stem}:leases", f"{stem}:holds")
 
 
-def budget_expires_at_s(window: Window, lease_s: float) -> int:
-    """Unix seconds. One window longer than the window, so that the last one can be read; and never before the last
-    lease made in it has ended and its time for a late settle is over."""
-    return window.end_s + max(window.end_s - window.start_s, int(lease_s) + LATE_MS // 1000 + 1)
+def epoch_key(tag: str) -> str:
+    """When the memory of all meters under the tag begins: `millisecond id`. Lives as long as the longest of them, so
+    that it is missing only where they are."""
+    return f"thriftgate:{{{quote(tag, safe='')}}}:epoch"
+
+
+def beyond_ms(window: Window, lease_ms: int) -> int:
+    """How long a meter is kept after its window. One window longer, so that the last one can be read; and never less
+    than the last lease made in it, its time for a late settle, and the memory of that."""
+    return max((window.end_s - window.start_s) * 1000, lease_ms + LATE_MS + SETTLED_KEPT_MS)
 
 
 @dataclass(frozen=True, slots=True)

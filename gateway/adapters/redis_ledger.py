@@ -1,62 +1,61 @@
-"""The ledger in Redis: one Lua call to hold, one to settle. The rules are told in `core/budget.py`.
+"""The ledger in Redis: one Lua call to hold, one to settle. The rules are told in `core/meter.py`.
 
 The server's clock decides which window it is. A key's name contains its window, and Redis Cluster wants the keys named
-by the caller, so the caller names the window it believes in; if the server is in another one, it answers with
+by the caller, so the caller names the windows it believes in; if the server is in another one, it answers with
 its time and the caller asks once more, knowing from then on how far apart the clocks are.
 
 A hold that got no answer may have been made: it is released behind, by settling it with nothing. That id is over;
-whoever tries again takes a new one.
+whoever tries again takes a new one. The leases of what is held are short and renewed, all in one go, for as long as it
+is not settled: so what a killed gateway held is charged within a minute.
 
-Services without a budget are only counted, by calendar month, behind the request: at most the last `_LINGER_S`
-of their spend is lost if this process is killed. A service given a monthly budget starts with what it has
-spent since the month began; with a budget of another window it starts that window's sums.
+A Redis that has lost its memory says so instead of holding: it is told what this process knows to have been used, and
+what `rebuild` knows, and asked again. What was reserved then counts as spent, so nothing is overspent.
+
+Services without a limit are only counted, by calendar month, behind the request: at most the last `_LINGER_S` of their
+spend is lost if this process is killed. A service given a monthly budget in UTC starts with what it has spent since
+the month began; with a budget of another window it starts that window's sums.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.resources import files
-from typing import Any
-
-from redis.exceptions import NoScriptError
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from uuid import uuid4
 
 from gateway.adapters.behind import Behind
+from gateway.adapters.budget_levels import BudgetLevels
+from gateway.adapters.budget_refusal import Refusal
+from gateway.adapters.known_sums import KnownSums
+from gateway.adapters.ledger_script import LedgerScript, Reply
 from gateway.adapters.redis_client import TIMEOUT_S, NotAsked, RedisClient, RedisTrouble, Refused, Unanswered
-from gateway.adapters.redis_keys import budget_expires_at_s, meter_keys
 from gateway.adapters.redis_link import RedisLink
 from gateway.adapters.settlement_backlog import Settlement, SettlementBacklog
 from gateway.core.breaker import Breaker
-from gateway.core.budget import (
-    LATE_MS,
-    MAX_LIMIT,
-    NOTHING,
-    SETTLED_KEPT_MS,
-    Amount,
-    Bid,
-    Budget,
-    Kind,
-    Payer,
-)
-from gateway.core.errors import BudgetExceeded, LedgerUnavailable
+from gateway.core.budget import NOTHING, Amount, Bid, Budget, Limits, Payer
+from gateway.core.errors import LedgerUnavailable
 from gateway.core.events import Overshoot
-from gateway.core.window import Window
 from gateway.ports import Clock, Hold, Observer, Standing
 
+Rebuild = Callable[[Sequence[str]], Awaitable[Mapping[str, Amount]]]
+"""From the ids of meters to what is known elsewhere to have been used of them; the others are left out."""
+
+LEASE_S = 60.0
+RENEW_EVERY_S = 20.0
+"""Two renewals may fail before a lease ends."""
 _LINGER_S = 1.0
-# The first answer may say that it is another window; a second time means that the window turned in between.
-_WINDOW_TRIES = 3
-_KIND: dict[bytes, Kind] = {b"tokens": "tokens", b"nano_usd": "nano_usd"}
-_UNIT: dict[Kind, str] = {"tokens": "token", "nano_usd": "dollar"}
+_RENEWED_AT_ONCE = 200
+# It may be another window, then Redis may have lost its memory, and both may happen once more meanwhile.
+_TRIES = 5
 
 
 class RedisLedger:
-    """Implements `ports.Ledger`. Between `start` and `stop` a task of its own writes what could not be written at once.
+    """Implements `ports.Ledger`. Between `start` and `stop`, tasks of its own renew the leases and write what could not
+    be written at once.
 
-    `lease_s` is how long a hold may stay unsettled before it counts as a crash: the total deadline of a request and
-    some slack. `server_ms` is for tests: it replaces the server's clock.
+    `server_ms` is for tests: it replaces the server's clock.
     """
 
     def __init__(
@@ -65,23 +64,26 @@ class RedisLedger:
         clock: Clock,
         observer: Observer,
         *,
-        lease_s: float,
+        lease_s: float = LEASE_S,
         timeout_s: float = TIMEOUT_S,
         max_waiting: int = 10_000,
         breaker: Breaker | None = None,
+        rebuild: Rebuild | None = None,
         server_ms: Callable[[], int] | None = None,
     ) -> None:
-        self._client = client
         self._clock = clock
         self._observer = observer
-        self._lease_s = lease_s
-        self._server_ms = server_ms
+        self._rebuild = rebuild
         self._ahead_s = 0.0
-        self._script = files("gateway.adapters").joinpath("lua/ledger.lua").read_text()
-        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()  # EVALSHA's name for it
         self._link = RedisLink(client, "ledger", clock, observer, timeout_s=timeout_s, breaker=breaker)
+        self._script = LedgerScript(client, self._link, lease_ms=int(lease_s * 1000), server_ms=server_ms)
+        self._known = KnownSums()
+        self._levels = BudgetLevels(observer)
+        self._restoring = asyncio.Lock()
         self._backlog = SettlementBacklog(max_waiting)
         self._behind = Behind(self._write_waiting, pause_s=_LINGER_S)
+        self._held: dict[str, Hold] = {}
+        self._renewing = Behind(self._renew_and_go_on, pause_s=RENEW_EVERY_S)
 
     @property
     def waiting(self) -> int:
@@ -110,9 +112,11 @@ class RedisLedger:
     def start(self) -> None:
         self._link.start()
         self._behind.start()
+        self._renewing.start()
 
     async def stop(self) -> bool:
         """Write what is waiting, once. False when some of it could not be written. The client is not closed."""
+        await self._renewing.stop()
         written = await self._behind.stop()
         await self._link.stop()
         return written
@@ -122,31 +126,35 @@ class RedisLedger:
         return await self._behind.flush()
 
     async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
-        amount = bid.amount(bid.most_output_tokens)
-        hold = self._open(id, payer, amount, bid.most_output_tokens)
+        asked = self._asking(id, payer, bid)
         if not payer.is_limited:
-            return hold
+            return asked
         if id in self._backlog:
             raise self._unavailable(payer.name)  # it is being released, or settled: this id is over
-        for _ in range(_WINDOW_TRIES):
-            hold = self._open(id, payer, amount, bid.most_output_tokens)
-            answer, now_ms, *_held = await self._ask_to_hold(hold)
-            if answer == b"held":
-                return hold
-            if answer in _KIND:
-                raise _exceeded(hold.budgets[0], _KIND[answer], now_ms)
-            if answer == b"settled":
+        elsewhere: list[Hold] = []
+        for _ in range(_TRIES):
+            walls = [budget.wall(asked.at_s, share) for budget in payer.budgets]
+            told = self._known.told(payer.tag)
+            reply = await self._ask_to_hold(asked, bid, walls)
+            if reply.word == "held":
+                return self._granted(asked, bid, reply)
+            if reply.word == "refused":
+                raise self._refused(asked, bid, share, reply)
+            if reply.word == "over":
                 break
+            if reply.word == "epoch":
+                await self._restore(payer, reply, told)
+            else:
+                elsewhere.append(asked)
+            asked = self._asking(id, payer, bid)
+        for before in elsewhere:  # a first try without an answer may have been made there
+            self._write_later(Settlement(before, NOTHING))
         raise self._unavailable(payer.name)
 
-    def _open(self, id: str, payer: Payer, amount: Amount, output_tokens: int) -> Hold:
-        at_s = self._server_unix_s()
-        meters = tuple(budget.meter(at_s) for budget in payer.budgets)
-        return Hold(id, payer.name, payer.tag, amount, output_tokens, at_s, payer.budgets, meters)
-
     async def settle(self, hold: Hold, actual: Amount) -> None:
+        self._held.pop(hold.id, None)
         if not any(budget.limits() for budget in hold.budgets):
-            if hold.budgets:
+            if hold.meters:
                 self._backlog.count(hold, actual)
                 self._behind.wake()
             return
@@ -161,35 +169,93 @@ class RedisLedger:
 
     async def standing(self, payer: Payer) -> tuple[Standing, ...]:
         """As written: what still waits here or in other gateways is not in it."""
-        return tuple([await self._stands(payer, budget) for budget in payer.budgets])
-
-    async def _stands(self, payer: Payer, budget: Budget) -> Standing:
-        for _ in range(_WINDOW_TRIES):
-            window = budget.window(self._server_unix_s())
+        for _ in range(_TRIES if payer.budgets else 0):
+            at_s = self._server_unix_s()
+            meters = [budget.meter(at_s) for budget in payer.budgets]
+            told = self._known.told(payer.tag)
             try:
-                answer, _now_ms, *sums = await self._run("spent", payer.tag, budget, window)
+                reply = await self._script.standing(payer.tag, payer.budgets, at_s, self._known.epoch(payer.tag))
             except RedisTrouble as error:
                 raise self._unavailable(payer.name) from error
-            if answer == b"spent":
-                return Standing(budget, window.end_s, Amount(*map(int, sums)))
-        raise self._unavailable(payer.name)
+            self._mind_the_clock(reply)
+            if reply.word == "standing":
+                self._known.hear(payer.tag, payer.budgets, meters, reply, 0)
+                return _standings(payer.budgets, reply.amounts(0, len(meters)), reply.now_s)
+            if reply.word == "epoch":
+                await self._restore(payer, reply, told)
+        if payer.budgets:
+            raise self._unavailable(payer.name)
+        return ()
 
-    async def _ask_to_hold(self, hold: Hold) -> list[Any]:
-        release = Settlement(hold, NOTHING)
-        lease_ms, budget = int(self._lease_s * 1000), hold.budgets[0]
-        window = budget.window(hold.at_s)
+    async def renew(self) -> None:
+        """Make the leases of all that is held here end later. What cannot be told now is told the next time."""
+        held_under: dict[str, list[Hold]] = defaultdict(list)
+        for hold in self._held.values():
+            held_under[hold.tag].append(hold)
+        for tag, holds in held_under.items():
+            left = iter(holds)
+            while few := list(islice(left, _RENEWED_AT_ONCE)):
+                await self._renew(tag, few)
+
+    def _asking(self, id: str, payer: Payer, bid: Bid) -> Hold:
+        """As it would be if all of the bid were granted now."""
+        at_s, most = self._server_unix_s(), bid.most_output_tokens
+        meters = tuple(budget.meter(at_s) for budget in payer.budgets)
+        return Hold(id, payer.name, payer.tag, bid.amount(most), most, at_s, payer.budgets, meters)
+
+    async def _ask_to_hold(self, asked: Hold, bid: Bid, walls: Sequence[Limits]) -> Reply:
+        release = Settlement(asked, NOTHING)
         try:
-            return await self._run(
-                "hold", hold.tag, budget, window, hold.id, *_numbers(hold.amount), *_limits(budget), lease_ms
-            )
+            reply = await self._script.hold(asked, bid, walls, self._known.epoch(asked.tag))
         except (NotAsked, Refused) as error:
-            raise self._unavailable(hold.account) from error
+            raise self._unavailable(asked.account) from error
         except Unanswered as error:
             self._write_later(release)
-            raise self._unavailable(hold.account) from error
+            raise self._unavailable(asked.account) from error
         except asyncio.CancelledError:
             self._write_later(release)
             raise
+        self._mind_the_clock(reply)
+        return reply
+
+    def _granted(self, asked: Hold, bid: Bid, reply: Reply) -> Hold:
+        (amount,), used = reply.amounts(0, 1), reply.amounts(1, len(asked.budgets))
+        self._known.hear(asked.tag, asked.budgets, asked.meters, reply, 1)
+        for budget, after in zip(asked.budgets, used, strict=True):
+            self._levels.risen(budget, after.beyond(amount), after, reply.now_s)
+        held = replace(
+            asked,
+            amount=amount,
+            output_tokens=amount.tokens - bid.prompt.tokens,
+            at_s=reply.now_s,
+            standings=_standings(asked.budgets, used, reply.now_s),
+        )
+        self._held[held.id] = held
+        self._renewing.wake()
+        return held
+
+    def _refused(self, asked: Hold, bid: Bid, share: float, reply: Reply) -> Exception:
+        count = len(asked.budgets)
+        self._known.hear(asked.tag, asked.budgets, asked.meters, reply, 0)
+        used, back_ms = reply.amounts(0, count), reply.numbers[2 * count :]
+        return Refusal(asked.budgets, used, back_ms, reply.now_s).error(bid, share)
+
+    async def _restore(self, payer: Payer, reply: Reply, told: int) -> None:
+        """Tell Redis what it has lost, unless it was told since it was asked: `rebuild` would count what came after."""
+        async with self._restoring:
+            if self._known.told(payer.tag) != told:
+                return
+            known = dict.fromkeys(payer.budgets, NOTHING)
+            known |= self._known.before(payer.tag, reply.epoch, reply.now_s)
+            if self._rebuild is not None:
+                meters = {budget.meter(reply.now_s): budget for budget in known}
+                for meter, used in (await self._rebuild(tuple(meters))).items():
+                    known[meters[meter]] = known[meters[meter]].or_more(used)
+            try:
+                restored = await self._script.restore(payer.tag, known, reply.now_s, uuid4().hex)
+            except RedisTrouble as error:
+                raise self._unavailable(payer.name) from error
+            self._known.begin(payer.tag, restored.epoch)
 
     def _write_later(self, settlement: Settlement) -> None:
         self._backlog.add(settlement)
@@ -207,48 +273,33 @@ class RedisLedger:
 
     async def _write(self, settlement: Settlement) -> None:
         """Raises RedisTrouble. Repeating it is harmless: the ledger knows the id."""
-        hold, numbers = settlement.hold, _numbers(settlement.actual)
-        budget = hold.budgets[0]
-        window = budget.window(hold.at_s)
+        hold, count = settlement.hold, len(settlement.hold.meters)
         if settlement.counts:
-            await self._run("count", hold.tag, budget, window, hold.id, *numbers, LATE_MS)
+            reply = await self._script.count(hold, settlement.actual)
+            self._known.hear(hold.tag, hold.budgets, hold.meters, reply, 0)
             return
-        limits = _limits(budget)
-        reply = await self._run("settle", hold.tag, budget, window, hold.id, *numbers, *limits, SETTLED_KEPT_MS)
-        tokens, nano_usd = reply[2:] or (0, 0)
-        if tokens or nano_usd:
-            self._observer.tell(Overshoot(hold.account, tokens, nano_usd))
+        reply = await self._script.settle(hold, settlement.actual)
+        self._known.hear(hold.tag, hold.budgets, hold.meters, reply, 1)
+        over = _overshoot(hold.budgets, reply.amounts(1 + count, count), reply.amounts(1, count))
+        if over != NOTHING:
+            self._observer.tell(Overshoot(hold.account, over.tokens, over.nano_usd))
 
-    async def _run(self, operation: str, tag: str, budget: Budget, window: Window, *args: str | int) -> list[Any]:
-        """One call of the script: [word, the server's milliseconds, ...]. Raises RedisTrouble.
+    async def _renew_and_go_on(self) -> bool:
+        await self.renew()
+        return not self._held
 
-        A hold is asked for twice: it is the only call whose failure a client would see, and its id makes the second
-        one the same hold.
-        """
-        keys = meter_keys(tag, f"{budget.account}/{window.id}")
-        reply = await self._link.call(
-            "write",
-            lambda: self._eval(
-                [keys.sums, keys.leases, keys.holds],
-                operation,
-                "" if self._server_ms is None else self._server_ms(),
-                window.start_s * 1000,
-                window.end_s * 1000,
-                budget_expires_at_s(window, self._lease_s),
-                LATE_MS,
-                *args,
-            ),
-            twice=operation == "hold",
-        )
-        self._ahead_s = reply[1] / 1000 - self._clock.unix_s()
-        return reply
-
-    async def _eval(self, keys: list[str], *args: str | int) -> list[Any]:
+    async def _renew(self, tag: str, holds: Sequence[Hold]) -> None:
+        ids: dict[str, list[str]] = defaultdict(list)
+        for hold in holds:
+            for meter in hold.meters:
+                ids[meter].append(hold.id)
         try:
-            reply: list[Any] = await self._client.evalsha(self._sha, len(keys), *keys, *args)
-        except NoScriptError:
-            reply = await self._client.eval(self._script, len(keys), *keys, *args)
-        return reply
+            await self._script.renew(tag, ids)
+        except RedisTrouble:
+            return  # the lease outlives two more tries
+
+    def _mind_the_clock(self, reply: Reply) -> None:
+        self._ahead_s = reply.now_s - self._clock.unix_s()
 
     def _server_unix_s(self) -> float:
         return self._clock.unix_s() + self._ahead_s
@@ -260,22 +311,16 @@ class RedisLedger:
         )
 
 
-def _numbers(amount: Amount) -> tuple[int, int]:
-    """Cut at MAX_LIMIT, which no limit exceeds: an absurd count from upstream must not break the script half-way."""
-    return min(amount.tokens, MAX_LIMIT + 1), min(amount.nano_usd, MAX_LIMIT + 1)
+def _standings(budgets: Sequence[Budget], used: Sequence[Amount], now_s: float) -> tuple[Standing, ...]:
+    pairs = zip(budgets, used, strict=True)
+    return tuple(Standing(budget, budget.resets_at_s(now_s), amount) for budget, amount in pairs)
 
 
-def _limits(budget: Budget) -> tuple[int | str, int | str]:
-    return ("" if budget.tokens is None else budget.tokens, "" if budget.nano_usd is None else budget.nano_usd)
-
-
-def _exceeded(budget: Budget, kind: Kind, now_ms: int) -> BudgetExceeded:
-    window = budget.window(now_ms / 1000)
-    ends = datetime.fromtimestamp(window.end_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return BudgetExceeded(
-        f"The {_UNIT[kind]} budget of {budget.account!r} for this {budget.rule.kind} does not cover this request; "
-        f"the {budget.rule.kind} ends at {ends}.",
-        budget=budget,
-        kind=kind,
-        retry_after_s=max(0.0, window.end_s - now_ms / 1000),
-    )
+def _overshoot(budgets: Sequence[Budget], before: Sequence[Amount], after: Sequence[Amount]) -> Amount:
+    """By how much a settlement pushed the budget that it pushed furthest beyond its limit, if any."""
+    over = NOTHING
+    for budget, was, now in zip(budgets, before, after, strict=True):
+        wall = Limits(budget.tokens, budget.nano_usd)
+        if budget.hard:
+            over = over.or_more(wall.excess(now).beyond(wall.excess(was)))
+    return over

@@ -1,50 +1,27 @@
-"""The arithmetic of budgets. The Lua in `adapters/lua/ledger.lua` is its twin, and a test holds them together.
+"""What an account may use: budgets, what an attempt bids, and how much of a bid is granted.
 
-Theory of operation
--------------------
-A request *reserves* an upper bound of what it may cost before it is sent, and *settles* what it did cost when it is
-over. A window's state is two sums and the leases behind them:
-
-    settled + reserved <= limit          always, so long as no request costs more than it reserved
-
-    hold     refuse if settled + reserved + amount > a limit; else reserved += amount, with a lease
-    settle   reserved -= amount, settled += actual: once; a second settle of the same id changes nothing
-    expire   a lease that ended unsettled belongs to a gateway that died: reserved -= amount, settled += amount
-
-So a crash charges the whole estimate, never nothing. A settle that comes after its lease ended trues the charge up
-(settled += actual - amount), once. Expiring moves an amount from one sum to the other and leaves the total alone:
-no decision depends on when it happens, so it may be lazy, and is done at the next call.
-
-A hold repeated under the same id is the same hold: it reserves nothing more. A refusal is not remembered, for it
-holds nothing. An id that was settled, even before it was held (a hold given up on, whose release overtook it on
-another connection), cannot be held: that id is over. Ids are therefore the gateway's own, never the client's.
-
-What an id is remembered for: a lease until it ends; an expired one `LATE_MS` longer, for a late settle, after which
-the estimate stands; a settled one `SETTLED_KEPT_MS`, after which it is unknown, and settling an unknown id also
-changes nothing.
-
-Windows are calendar windows in UTC, weeks begin on Monday. A hold is charged to the window in which it was made,
-whenever it is settled. All sums are integers: tokens, and nano-dollars; Lua computes in doubles, so limits stay
-below 2**53 (9,007,199 dollars a window).
+All sums are integers: tokens, and nano-dollars. The ledger's script computes in doubles, so limits stay below 2**53
+(9,007,199 dollars a window). What is kept of a budget in a window, and for how long, is told in `core/meter.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from gateway.core.ladder import USUAL, Ladder
-from gateway.core.window import Window, WindowRule, window_of
+from gateway.core.window import BUCKETS, Window, WindowRule, window_of
 
 Kind = Literal["tokens", "nano_usd"]
-Phase = Literal["held", "expired", "settled"]
 Away = Literal["closed", "local", "open"]
 
 # The largest n for which a double tells n + 1 from n: an amount one over the limit is still seen to be over.
 MAX_LIMIT = 2**53 - 1
 LATE_MS = 3_600_000
 SETTLED_KEPT_MS = 60_000
+AMPLE_OUTPUT_TOKENS = 4_096
+"""What a bid that names no limit is granted where there is room; beyond it, an eighth of what is left (`granted`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +41,41 @@ class Amount:
     def __sub__(self, other: Amount) -> Amount:
         return Amount(self.tokens - other.tokens, self.nano_usd - other.nano_usd)
 
+    def beyond(self, other: Amount) -> Amount:
+        """What is left of this after the other, of each kind alone; nothing where the other is more."""
+        return Amount(max(0, self.tokens - other.tokens), max(0, self.nano_usd - other.nano_usd))
+
+    def or_more(self, other: Amount) -> Amount:
+        """The larger of both, of each kind alone."""
+        return Amount(max(self.tokens, other.tokens), max(self.nano_usd, other.nano_usd))
+
 
 NOTHING = Amount()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that may be used, of each kind; None is no limit."""
+
+    tokens: int | None = None
+    nano_usd: int | None = None
+
+    def room(self, used: Amount) -> Limits:
+        """What is left, less than nothing where it is over."""
+        return Limits(
+            None if self.tokens is None else self.tokens - used.tokens,
+            None if self.nano_usd is None else self.nano_usd - used.nano_usd,
+        )
+
+    def excess(self, used: Amount) -> Amount:
+        """By how much `used` is over."""
+        return Amount(
+            0 if self.tokens is None else max(0, used.tokens - self.tokens),
+            0 if self.nano_usd is None else max(0, used.nano_usd - self.nano_usd),
+        )
+
+
+UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,46 @@ class Budget:
     def meter(self, unix_s: float) -> str:
         """The id under which the window of the moment is counted: `search/day:2026-11-28`."""
         return f"{self.account}/{self.window(unix_s).id}"
+
+    def wall(self, unix_s: float, share: float = 1.0) -> Limits:
+        """What an attempt may fill at that moment, if it may fill that share of it. A soft budget has no wall."""
+        if not self.hard:
+            return UNLIMITED
+        part = share * self.paced(unix_s)
+        return Limits(_part(self.tokens, part), _part(self.nano_usd, part))
+
+    def paced(self, unix_s: float) -> float:
+        """The share of the limits that the window has come to so far."""
+        if self.pace_burst is None:
+            return 1.0
+        window = self.window(unix_s)
+        elapsed = (unix_s - window.start_s) / (window.end_s - window.start_s)
+        return min(1.0, self.pace_burst + (1 - self.pace_burst) * elapsed)
+
+    def paced_at_s(self, part: float, unix_s: float) -> float:
+        """When this window comes to that share of its limits; its end, if never."""
+        window = self.window(unix_s)
+        if self.pace_burst is None or self.pace_burst >= 1 or part > 1:
+            return window.end_s
+        elapsed = max(0.0, part - self.pace_burst) / (1 - self.pace_burst)
+        return window.start_s + elapsed * (window.end_s - window.start_s)
+
+    def resets_at_s(self, unix_s: float) -> float:
+        """When all that is used at that moment counts no more."""
+        sliding_s = BUCKETS * (self.rule.bucket_s or 0)
+        return self.window(unix_s).end_s + sliding_s
+
+    def used_share(self, used: Amount) -> float:
+        """Of the limit that is nearer; 0 without limits, and a limit of 0 is always full."""
+        return max((_share(getattr(used, kind), limit) for kind, limit in self.limits()), default=0.0)
+
+
+def _part(limit: int | None, part: float) -> int | None:
+    return limit if limit is None or part >= 1 else int(limit * part)
+
+
+def _share(used: int, limit: int) -> float:
+    return used / limit if limit else 1.0
 
 
 def counter_of(account: str) -> Budget:
@@ -148,73 +198,38 @@ class Bid:
         """What that much output reserves."""
         return self.prompt + Amount(output_tokens, output_tokens * self.output_nano_usd)
 
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """What is remembered of one id until `until_ms`. `amount` is what was reserved; nothing once it is settled."""
-
-    phase: Phase
-    amount: Amount
-    until_ms: int
+    @property
+    def least(self) -> Amount:
+        """What must fit for the attempt to be worth making."""
+        return self.amount(self.least_output_tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetState:
-    """One service in one window."""
+def granted(bid: Bid, rooms: Iterable[Limits]) -> int | None:
+    """How many output tokens the attempt may have, where each of `rooms` is what is left of a wall; None if too few.
 
-    settled: Amount = NOTHING
-    reserved: Amount = NOTHING
-    leases: Mapping[str, Lease] = field(default_factory=dict)
-
-    def excess(self, kind: Kind, budget: Budget) -> int:
-        """By how much settled + reserved is over the limit; 0 when it is not, or when there is none."""
-        limit = dict(budget.limits()).get(kind)
-        used: int = getattr(self.settled + self.reserved, kind)
-        return 0 if limit is None else max(0, used - limit)
-
-
-def hold(
-    state: BudgetState, id: str, amount: Amount, budget: Budget, now_ms: int, lease_ms: int
-) -> tuple[BudgetState, Literal["held", "settled"] | Kind]:
-    """Reserve. The answer is `held`, or the kind of limit that refuses, or `settled` for an id that is over."""
-    state = expire(state, now_ms)
-    lease = state.leases.get(id)
-    if lease is not None:
-        return state, "settled" if lease.phase == "settled" else "held"
-    reserved = replace(state, reserved=state.reserved + amount)
-    for kind, limit in budget.limits():
-        if getattr(reserved.settled + reserved.reserved, kind) > limit:
-            return state, kind
-    return _with(reserved, id, Lease("held", amount, now_ms + lease_ms)), "held"
+    Room after room, `fit` is what the prompt leaves for output. Who names no limit does not get all of it, or the next
+    one would find nothing: an eighth, but at least AMPLE_OUTPUT_TOKENS. So a request without `max_tokens` never
+    reserves a model's whole 128,000 tokens out of a small budget.
+    """
+    fit = bid.most_output_tokens
+    shared: int | None = None
+    for room in rooms:
+        for most in _covered(bid, room):
+            fit = min(fit, most)
+            shared = most if shared is None else min(shared, most)
+    if fit < bid.least_output_tokens:
+        return None
+    ample = bid.most_output_tokens if shared is None else max(bid.least_output_tokens, AMPLE_OUTPUT_TOKENS, shared // 8)
+    return min(fit, ample)
 
 
-def settle(state: BudgetState, id: str, actual: Amount, budget: Budget, now_ms: int) -> tuple[BudgetState, Amount]:
-    """Charge what was used. The amount is by how much *this* settle pushed the window over its limits, if it did."""
-    before = state = expire(state, now_ms)
-    lease = state.leases.get(id)
-    if lease is not None and lease.phase == "settled":
-        return state, NOTHING
-    if lease is not None and lease.phase == "held":
-        state = replace(state, reserved=state.reserved - lease.amount, settled=state.settled + actual)
-    elif lease is not None:
-        state = replace(state, settled=state.settled + actual - lease.amount)
-    over = {kind: max(0, state.excess(kind, budget) - before.excess(kind, budget)) for kind in get_args(Kind)}
-    return _with(state, id, Lease("settled", NOTHING, now_ms + SETTLED_KEPT_MS)), Amount(**over)
-
-
-def expire(state: BudgetState, now_ms: int) -> BudgetState:
-    """Charge the leases that have ended, and forget what need not be remembered any longer."""
-    for lease_id, lease in state.leases.items():
-        if lease.until_ms > now_ms:
-            continue
-        if lease.phase == "held":
-            settled, reserved = state.settled + lease.amount, state.reserved - lease.amount
-            state = replace(state, settled=settled, reserved=reserved)
-        late = Lease("expired", lease.amount, lease.until_ms + LATE_MS)
-        state = _with(state, lease_id, late if lease.phase == "held" and late.until_ms > now_ms else None)
-    return state
-
-
-def _with(state: BudgetState, id: str, lease: Lease | None) -> BudgetState:
-    others = {other: kept for other, kept in state.leases.items() if other != id}
-    return replace(state, leases=others if lease is None else {**others, id: lease})
+def _covered(bid: Bid, room: Limits) -> Iterable[int]:
+    """The output tokens that each kind of a room covers beside the prompt; -1 if not even that."""
+    if room.tokens is not None:
+        yield room.tokens - bid.prompt.tokens
+    if room.nano_usd is not None:
+        left = room.nano_usd - bid.prompt.nano_usd
+        if left < 0:
+            yield -1
+        elif bid.output_nano_usd:
+            yield left // bid.output_nano_usd

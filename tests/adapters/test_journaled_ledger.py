@@ -14,7 +14,6 @@ import pytest
 from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.ledger_file import LedgerFile, ledger_files
 from gateway.adapters.redis_client import RedisClient
-from gateway.adapters.redis_keys import meter_keys
 from gateway.adapters.redis_ledger import RedisLedger
 from gateway.core.books import Books
 from gateway.core.budget import LATE_MS, NOTHING, Amount, Bid, Payer
@@ -23,7 +22,7 @@ from gateway.core.events import Degraded
 from gateway.core.ledger_lines import ENTRY_KINDS, entry_of
 from gateway.ports import Hold, Standing
 from tests.adapters.happened import ANSWERED
-from tests.fixtures.ledger import LEASE_S, SEARCH, UNLIMITED, bid, text
+from tests.fixtures.ledger import LEASE_S, SEARCH, UNLIMITED, bid, sums_of
 from tests.fixtures.semantic import EventList, HandClock
 
 Point = Literal["before hold", "after hold", "before settle", "after settle"]
@@ -128,8 +127,7 @@ class World:
     async def in_redis(self, payer: Payer) -> dict[str, int]:
         """What is settled and reserved in the payer's first meter now; absent is 0."""
         meter = payer.budgets[0].meter(self.clock.now_s)
-        fields = await self.redis.hgetall(meter_keys(payer.tag, meter).sums)
-        return {text(field): int(n) for field, n in fields.items() if int(n)}
+        return await sums_of(self.redis, payer.tag, meter)
 
     async def assert_equal(self, payer: Payer, spent: Amount) -> None:
         """Redis and the file say the same, nothing is reserved and nothing open."""

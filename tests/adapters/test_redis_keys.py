@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from gateway.adapters.redis_keys import budget_expires_at_s, door_keys, meter_keys
-from gateway.core.budget import LATE_MS, Budget
-from gateway.core.window import WindowKind, WindowRule, window_of
+from gateway.adapters.redis_keys import beyond_ms, door_keys, epoch_key, meter_keys
+from gateway.core.budget import LATE_MS, SETTLED_KEPT_MS, Budget
+from gateway.core.window import WindowKind, WindowRule, WindowStyle, window_of
 
 KINDS = st.sampled_from(get_args(WindowKind))
 MOMENTS = st.integers(0, 4_000_000_000)
@@ -30,12 +30,20 @@ def test_two_services_never_share_a_key(one: str, other: str) -> None:
     assert (meter_keys(one, ones) == meter_keys(other, ones)) == (one == other)
 
 
-@given(KINDS, MOMENTS, st.floats(0, 86_400))
-def test_keys_outlive_their_window_and_the_last_late_settle_in_it(kind: WindowKind, at_s: int, lease_s: float) -> None:
-    window = window_of(WindowRule(kind), at_s)
-    expires_s = budget_expires_at_s(window, lease_s)
-    assert expires_s >= window.end_s + (window.end_s - window.start_s)
-    assert expires_s >= window.end_s + lease_s + LATE_MS / 1000
+@given(st.text(min_size=1), KINDS, MOMENTS)
+def test_the_epoch_of_a_tag_is_in_the_slot_of_its_meters_and_none_of_them(
+    tag: str, kind: WindowKind, at_s: int
+) -> None:
+    keys = meter_keys(tag, Budget("any", WindowRule(kind)).meter(at_s))
+    assert key_slot(epoch_key(tag).encode()) == key_slot(keys.sums.encode())
+    assert epoch_key(tag) not in (keys.sums, keys.leases, keys.holds)
+
+
+@given(st.builds(WindowRule, KINDS, st.sampled_from(get_args(WindowStyle))), MOMENTS, st.integers(0, 86_400_000))
+def test_meters_outlive_their_window_and_the_last_late_settle_in_it(rule: WindowRule, at_s: int, lease_ms: int) -> None:
+    window = window_of(rule, at_s)
+    assert beyond_ms(window, lease_ms) >= (window.end_s - window.start_s) * 1000
+    assert beyond_ms(window, lease_ms) >= lease_ms + LATE_MS + SETTLED_KEPT_MS
 
 
 @given(st.text(min_size=1), st.text(min_size=1))

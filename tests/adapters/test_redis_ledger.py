@@ -11,11 +11,11 @@ import pytest
 from gateway.adapters.redis_client import RedisClient
 from gateway.adapters.redis_keys import meter_keys
 from gateway.adapters.redis_ledger import RedisLedger
-from gateway.core.budget import MAX_LIMIT, NOTHING, Amount, Bid, Budget, Payer
+from gateway.core.budget import MAX_LIMIT, NOTHING, SETTLED_KEPT_MS, Amount, Bid, Budget, Payer
 from gateway.core.errors import BudgetExceeded, LedgerUnavailable
 from gateway.core.events import Overshoot
 from gateway.core.window import WindowRule, window_of
-from gateway.ports import Hold
+from gateway.ports import Hold, Standing
 from tests.fixtures.ledger import DAY, LEASE_S, NOON_S, SEARCH, UNLIMITED, bid, sums, text
 from tests.fixtures.semantic import EventList, HandClock
 from tests.fixtures.state import PATIENT_S
@@ -36,8 +36,8 @@ async def test_a_hold_reserves_and_its_settlement_charges_what_was_used(
     ledger: RedisLedger, redis_client: RedisClient
 ) -> None:
     hold = await ledger.hold("a", SEARCH, bid(60, 600))
-    meters = ("search/day:2100-06-15",)
-    assert hold == Hold("a", "search", "search", Amount(60, 600), 0, NOON_S, (DAY,), meters)
+    meters, standing = ("search/day:2100-06-15",), Standing(DAY, NOON_S + 12 * 3_600, Amount(60, 600))
+    assert hold == Hold("a", "search", "search", Amount(60, 600), 0, NOON_S, (DAY,), meters, (standing,))
     assert await sums(redis_client, hold) == {"reserved_tokens": 60, "reserved_nano_usd": 600}
     await ledger.settle(hold, Amount(10, 100))
     assert await sums(redis_client, hold) == {"settled_tokens": 10, "settled_nano_usd": 100}
@@ -146,7 +146,7 @@ async def test_costing_more_than_was_held_is_told_when_it_passes_the_limit(
     await ledger.settle(within, Amount(20, 900))
     over = await ledger.hold("b", SEARCH, bid(80, 50))
     await ledger.settle(over, Amount(90, 50))
-    assert told.events == [Overshoot("search", tokens=10, nano_usd=0)]
+    assert told.of(Overshoot) == [Overshoot("search", tokens=10, nano_usd=0)]
 
 
 async def test_an_absurd_count_from_upstream_closes_the_budget_and_breaks_nothing(ledger: RedisLedger) -> None:
@@ -215,22 +215,33 @@ async def test_a_monthly_budget_given_in_mid_month_starts_with_what_was_spent(le
 # keys
 
 
-async def test_every_key_has_a_ttl_past_its_window(ledger: RedisLedger, redis_client: RedisClient) -> None:
-    settled = await ledger.hold("a", SEARCH, bid(10, 10))
-    await ledger.settle(settled, Amount(20, 20))
-    minute = Budget("search", WindowRule("minute"), tokens=10)
-    await ledger.hold("b", Payer("search", "search", (minute,)), bid(10))
-    await ledger.settle(never_held(HOURLY), Amount(1))
+async def test_every_key_lives_longer_than_its_window_and_the_epoch_longest(
+    ledger: RedisLedger, redis_client: RedisClient
+) -> None:
+    rules = [WindowRule("day"), WindowRule("minute"), WindowRule("month"), WindowRule("hour", "sliding")]
+    for rule in rules[:2] + rules[3:]:
+        payer = Payer("search", "search", (Budget("search", rule, tokens=100),))
+        await ledger.settle(await ledger.hold(rule.name, payer, bid(10)), Amount(20))
+        await ledger.hold(f"open {rule.name}", payer, bid(10))
     await ledger.settle(await ledger.hold("c", UNLIMITED, bid(10)), Amount(10))
     await ledger.flush()
-    keys = [text(key) for key in await redis_client.keys()]
-    assert len(keys) == 3 + 3 + 2 + 3
-    ends_s: dict[str, int] = {
-        rule.kind: window_of(rule, NOON_S).end_s for rule in (HOUR.rule, DAY.rule, minute.rule, WindowRule("month"))
-    }
-    for key in keys:
+    lives_s = {rule.name: window_of(rule, NOON_S).end_s - NOON_S for rule in rules}
+    now_s, _ = await redis_client.time()
+    ends_ms = {text(key): await redis_client.pexpiretime(key) for key in await redis_client.keys()}
+    assert len(ends_ms) == 4 * 3 + 1
+    last_ms = ends_ms.pop("thriftgate:{search}:epoch")
+    for key, end_ms in ends_ms.items():
         kind = key.partition("/")[2].partition(":")[0]
-        assert await redis_client.expiretime(key) > ends_s[kind]
+        assert (now_s + lives_s[kind]) * 1000 < end_ms <= last_ms
+
+
+async def test_what_is_remembered_of_an_id_that_was_never_held_is_forgotten(
+    ledger: RedisLedger, redis_client: RedisClient
+) -> None:
+    await ledger.settle(never_held(HOURLY), Amount(1))
+    lives_ms = [await redis_client.pttl(key) for key in await redis_client.keys()]
+    assert len(lives_ms) == 2
+    assert all(0 < life_ms <= SETTLED_KEPT_MS for life_ms in lives_ms)
 
 
 async def test_what_is_remembered_of_old_requests_is_forgotten(

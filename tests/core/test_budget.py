@@ -1,32 +1,26 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.budget import (
-    LATE_MS,
-    MAX_LIMIT,
-    NOTHING,
-    SETTLED_KEPT_MS,
-    Amount,
-    Budget,
-    BudgetState,
-    expire,
-    hold,
-    settle,
-)
+from gateway.core.budget import AMPLE_OUTPUT_TOKENS, MAX_LIMIT, UNLIMITED, Amount, Bid, Budget, Limits, Payer, granted
 from gateway.core.window import WindowRule
 
 DAY = WindowRule("day")
-BUDGET = Budget("search", DAY, tokens=100, nano_usd=1000)
-LEASE_MS = 60_000
+MIDNIGHT_S = datetime(2026, 11, 28, tzinfo=UTC).timestamp()
+PACED = Budget("search", DAY, tokens=1_000, nano_usd=10, pace_burst=0.1)
+LIMITS = st.one_of(st.none(), st.integers(-10, 2_000_000))
+ROOMS = st.lists(st.builds(Limits, LIMITS, LIMITS), max_size=3)
 
 
-def held(amount: Amount, state: BudgetState | None = None, id: str = "a", now_ms: int = 0) -> BudgetState:
-    after, answer = hold(state or BudgetState(), id, amount, BUDGET, now_ms, LEASE_MS)
-    assert answer == "held"
-    return after
+@st.composite
+def bids(draw: st.DrawFn) -> Bid:
+    least, more = draw(st.integers(0, 20_000)), draw(st.integers(0, 200_000))
+    prompt = Amount(draw(st.integers(0, 1_000_000)), draw(st.integers(0, 1_000_000)))
+    return Bid(prompt, draw(st.integers(0, 100)), least, least + more)
 
 
 # limits
@@ -50,78 +44,106 @@ def test_an_amount_is_never_negative() -> None:
         Amount(1) - Amount(2)
 
 
-# reserve, then settle
+def test_a_payer_is_limited_by_any_budget_that_has_a_limit() -> None:
+    counted, soft = Budget("a", DAY), Budget("team", DAY, tokens=5, hard=False)
+    assert not Payer("a", "a", (counted,)).is_limited
+    assert not Payer("a", "a").is_limited
+    assert Payer("a", "team", (counted, soft)).is_limited
 
 
-def test_a_hold_is_refused_by_the_kind_of_limit_it_would_pass() -> None:
-    state = held(Amount(60, 0))
-    assert hold(state, "b", Amount(41, 0), BUDGET, 0, LEASE_MS) == (state, "tokens")
-    assert hold(state, "b", Amount(40, 1001), BUDGET, 0, LEASE_MS) == (state, "nano_usd")
-    assert hold(state, "b", Amount(40, 1000), BUDGET, 0, LEASE_MS)[1] == "held"
+# walls
 
 
-def test_the_same_hold_again_reserves_nothing_more() -> None:
-    state = held(Amount(60, 0))
-    assert held(Amount(60, 0), state) == state
+def test_a_share_of_a_limit_is_rounded_down() -> None:
+    assert Budget("search", DAY, tokens=999, nano_usd=10).wall(MIDNIGHT_S, share=0.75) == Limits(749, 7)
 
 
-def test_settling_frees_the_rest() -> None:
-    state, over = settle(held(Amount(60, 600)), "a", Amount(10, 100), BUDGET, 0)
-    assert (state.settled, state.reserved, over) == (Amount(10, 100), NOTHING, NOTHING)
+def test_a_soft_budget_has_no_wall() -> None:
+    assert Budget("search", DAY, tokens=1, hard=False).wall(MIDNIGHT_S) == UNLIMITED
 
 
-def test_settling_twice_charges_once() -> None:
-    once, _ = settle(held(Amount(60, 0)), "a", Amount(10, 0), BUDGET, 0)
-    assert settle(once, "a", Amount(50, 0), BUDGET, 0)[0].settled == Amount(10, 0)
+@pytest.mark.parametrize(("hours", "tokens"), [(0, 100), (12, 550), (23.99, 999)])
+def test_a_paced_limit_begins_with_the_burst_and_grows_to_the_whole(hours: float, tokens: int) -> None:
+    assert PACED.wall(MIDNIGHT_S + hours * 3_600).tokens == tokens
 
 
-def test_a_crash_charges_the_whole_estimate_when_the_lease_ends() -> None:
-    state = held(Amount(60, 600))
-    assert expire(state, LEASE_MS - 1) == state
-    crashed = expire(state, LEASE_MS)
-    assert (crashed.settled, crashed.reserved) == (Amount(60, 600), NOTHING)
+def test_pace_and_share_hold_together() -> None:
+    assert PACED.wall(MIDNIGHT_S + 12 * 3_600, share=0.5) == Limits(275, 2)
 
 
-def test_a_late_settle_trues_the_charge_up_once() -> None:
-    late, _ = settle(held(Amount(60, 600)), "a", Amount(10, 100), BUDGET, LEASE_MS + LATE_MS - 1)
-    assert late.settled == Amount(10, 100)
-    assert settle(late, "a", Amount(0, 0), BUDGET, LEASE_MS + LATE_MS)[0].settled == Amount(10, 100)
+@given(st.floats(0.1, 1), st.floats(0, 86_399))
+def test_a_window_comes_to_a_share_when_it_says_it_will(part: float, elapsed_s: float) -> None:
+    at_s = PACED.paced_at_s(part, MIDNIGHT_S + elapsed_s)
+    assert MIDNIGHT_S <= at_s <= MIDNIGHT_S + 86_400
+    if at_s < MIDNIGHT_S + 86_400:
+        assert PACED.paced(at_s) == pytest.approx(part)
 
 
-def test_a_settle_that_is_too_late_leaves_the_estimate() -> None:
-    late, _ = settle(held(Amount(60, 0)), "a", Amount(10, 0), BUDGET, LEASE_MS + LATE_MS)
-    assert late.settled == Amount(60, 0)
+def test_a_share_that_never_comes_is_waited_for_until_the_window_ends() -> None:
+    assert PACED.paced_at_s(1.1, MIDNIGHT_S) == MIDNIGHT_S + 86_400
 
 
-def test_a_release_that_overtook_its_hold_leaves_nothing_reserved() -> None:
-    released, _ = settle(BudgetState(), "a", NOTHING, BUDGET, 0)
-    state, answer = hold(released, "a", Amount(60, 0), BUDGET, 0, LEASE_MS)
-    assert answer == "settled"
-    assert state.reserved == NOTHING
+def test_the_share_used_is_of_the_limit_that_is_nearer() -> None:
+    assert Budget("search", DAY, tokens=100, nano_usd=10).used_share(Amount(50, 8)) == 0.8
+    assert Budget("search", DAY).used_share(Amount(50, 8)) == 0
+    assert Budget("search", DAY, tokens=0).used_share(Amount()) == 1
 
 
-def test_nothing_is_remembered_for_ever() -> None:
-    settled, _ = settle(held(Amount(60, 0)), "a", Amount(10, 0), BUDGET, 0)
-    assert not expire(settled, SETTLED_KEPT_MS).leases
-    assert not expire(held(Amount(60, 0)), LEASE_MS + LATE_MS).leases
+def test_what_slides_counts_no_more_when_its_last_bucket_has_left() -> None:
+    assert Budget("search", DAY).resets_at_s(MIDNIGHT_S) == MIDNIGHT_S + 86_400
+    assert Budget("search", WindowRule("minute", "sliding")).resets_at_s(MIDNIGHT_S + 0.5) == MIDNIGHT_S + 61
 
 
-def test_costing_more_than_was_reserved_tells_by_how_much_it_went_over() -> None:
-    _, over = settle(held(Amount(90, 0)), "a", Amount(130, 0), BUDGET, 0)
-    assert over == Amount(30, 0)
+# granting
 
 
-def test_an_overshoot_counts_only_its_own_part() -> None:
-    state = held(Amount(10, 0), held(Amount(90, 0)), id="b")
-    state, first = settle(state, "a", Amount(100, 0), BUDGET, 0)
-    state, second = settle(state, "b", Amount(15, 0), BUDGET, 0)
-    assert (first, second) == (Amount(10, 0), Amount(5, 0))
+def test_a_bid_that_names_its_limit_gets_it_or_nothing() -> None:
+    bid = Bid(Amount(100), least_output_tokens=9_000, most_output_tokens=9_000)
+    assert granted(bid, [Limits(9_100)]) == 9_000
+    assert granted(bid, [Limits(9_099)]) is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 600)), max_size=8), st.integers(0, 2 * LEASE_MS))
-def test_when_leases_are_expired_changes_no_sum(amounts: list[tuple[int, int]], at_ms: int) -> None:
-    state = BudgetState()
-    for number, amount in enumerate(amounts):
-        state, _ = hold(state, str(number), Amount(*amount), BUDGET, number * 10_000, LEASE_MS)
-    swept = expire(state, at_ms)
-    assert swept.settled + swept.reserved == state.settled + state.reserved
+def test_a_bid_without_a_limit_gets_an_ample_answer_and_not_all_there_is() -> None:
+    bid = Bid(Amount(100), least_output_tokens=1_024, most_output_tokens=128_000)
+    assert granted(bid, [Limits(20_100)]) == AMPLE_OUTPUT_TOKENS
+    assert granted(bid, [Limits(80_100)]) == 10_000
+    assert granted(bid, [Limits(3_100)]) == 3_000
+    assert granted(bid, [Limits(1_123)]) is None
+
+
+def test_where_nothing_limits_a_bid_gets_the_most_it_asks_for() -> None:
+    assert granted(Bid(Amount(100), 1, 1_024, 128_000), [UNLIMITED]) == 128_000
+
+
+def test_the_prompt_alone_may_be_too_much_in_either_kind() -> None:
+    assert granted(Bid(Amount(100, 5)), [Limits(99)]) is None
+    assert granted(Bid(Amount(100, 5)), [Limits(100, 4)]) is None
+    assert granted(Bid(Amount(100, 5)), [Limits(100, 5)]) == 0
+
+
+@given(bids(), ROOMS)
+def test_what_is_granted_fits_into_every_room_and_is_within_the_bid(bid: Bid, rooms: list[Limits]) -> None:
+    output_tokens = granted(bid, rooms)
+    if output_tokens is not None:
+        assert bid.least_output_tokens <= output_tokens <= bid.most_output_tokens
+        assert all(room.excess(bid.amount(output_tokens)) == Amount() for room in rooms if _is_positive(room))
+
+
+@given(bids(), ROOMS)
+def test_a_bid_is_refused_exactly_when_its_least_does_not_fit(bid: Bid, rooms: list[Limits]) -> None:
+    fits = all(
+        (room.tokens is None or bid.least.tokens <= room.tokens)
+        and (room.nano_usd is None or bid.least.nano_usd <= room.nano_usd)
+        for room in rooms
+    )
+    assert (granted(bid, rooms) is not None) == fits
+
+
+@given(bids(), ROOMS, LIMITS, LIMITS)
+def test_one_more_room_never_grants_more(bid: Bid, rooms: list[Limits], tokens: int | None, nano: int | None) -> None:
+    without, with_it = granted(bid, rooms), granted(bid, [*rooms, Limits(tokens, nano)])
+    assert with_it is None or (without is not None and with_it <= without)
+
+
+def _is_positive(room: Limits) -> bool:
+    return all(left is None or left >= 0 for left in (room.tokens, room.nano_usd))

@@ -1,0 +1,62 @@
+"""What this process last heard of each budget's use: what it can tell a Redis that has lost its memory.
+
+An epoch is the memory of one Redis: it has an id, and a new one begins when the old one is found missing. Sums heard in
+an epoch that is over are what that memory held; those of the present one are known to Redis itself and never told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.adapters.ledger_script import Reply
+from gateway.core.budget import Amount, Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A budget's use at that moment by the server's clock."""
+
+    used: Amount
+    at_s: float
+    epoch: str
+
+
+class KnownSums:
+    """One entry for each budget: its present window. Of a budget that is no longer configured it fades with that."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[str, str] = {}
+        self._told: dict[str, int] = {}
+        self._heard: dict[str, dict[Budget, Heard]] = {}
+
+    def epoch(self, tag: str) -> str:
+        """The one this process goes by; "" before it has heard of any."""
+        return self._epochs.get(tag, "")
+
+    def told(self, tag: str) -> int:
+        """How often Redis has been told what it had lost."""
+        return self._told.get(tag, 0)
+
+    def begin(self, tag: str, epoch: str) -> None:
+        """Redis has been told, and this is the present epoch."""
+        self._epochs[tag] = epoch
+        self._told[tag] = self.told(tag) + 1
+
+    def hear(self, tag: str, budgets: Sequence[Budget], meters: Sequence[str], reply: Reply, first: int) -> None:
+        """The reply's pairs from `first` on are the use of these meters. What is out of another epoch, or of a window
+        that is over, is not remembered; nor what is older than what is known, as replies overtake each other."""
+        if reply.epoch and self._epochs.setdefault(tag, reply.epoch) == reply.epoch:
+            heard = self._heard.setdefault(tag, {})
+            for budget, meter, used in zip(budgets, meters, reply.amounts(first, len(meters)), strict=True):
+                before = heard.get(budget)
+                if meter == budget.meter(reply.now_s) and (before is None or before.at_s <= reply.now_s):
+                    heard[budget] = Heard(used, reply.now_s, reply.epoch)
+
+    def before(self, tag: str, epoch: str, now_s: float) -> dict[Budget, Amount]:
+        """What had been used before `epoch` began ("": there is none) and counts in the windows of now."""
+        return {
+            budget: heard.used
+            for budget, heard in self._heard.get(tag, {}).items()
+            if heard.epoch != epoch and heard.at_s >= budget.window(now_s).start_s
+        }
