@@ -47,6 +47,7 @@ from gateway.http.admin import Metrics, admin_app
 from gateway.http.cache_routes import add_cache_routes
 from gateway.http.front import Front
 from gateway.http.reload_route import add_reload_route
+from gateway.http.service_routes import add_service_routes
 from gateway.http.serving import Serving
 from gateway.ports import Observer
 from gateway.providers import ProviderParts, build_servers, children
@@ -240,6 +241,7 @@ class Gateway:
         behind = admin_app(now, Metrics(self._metrics.render, prometheus.CONTENT_TYPE), int(self._clock.unix_s()))
         add_cache_routes(behind, now)
         add_reload_route(behind, now, self.reload)
+        add_service_routes(behind, now, self._ledger.standing)
         return behind
 
     def _inexperienced(self) -> Meaning:

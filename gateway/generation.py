@@ -148,7 +148,7 @@ class Generation:
             self._catalogs.chat,
             self._catalogs.embeddings.present(),
             self._keyring,
-            {**self._services, ANONYMOUS.name: ANONYMOUS},
+            self._services or {ANONYMOUS.name: ANONYMOUS},
             self._lookup.forget,
             Readiness(self.waiting_for, self.absent),
             server.public_metrics or is_loopback(server.host),

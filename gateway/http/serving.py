@@ -33,7 +33,8 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """One configuration's. `services` are by name, `public_metrics` is whether they are shown without a key."""
+    """One configuration's. `services` are by name, and while none are configured the one that everybody is.
+    `public_metrics` is whether they are shown without a key."""
 
     catalog: Catalog
     embedding_models: tuple[Model, ...]
