@@ -7,7 +7,7 @@ ARGS ?=
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test lint type check ready bench-semantic bench-cache-faults eval-semantic eval-replay test-clients test-extras lock clean
+.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-replay test-clients test-extras lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ run: install  ## serve on 127.0.0.1:4000 (ARGS="--port 4001" for another)
 
 test: install-test  ## every test, on real parts (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+nightly: install-test  ## the tests that take too long for every change (an hour; ARGS="-k name" for some)
+	$(BIN)/python -m pytest -m nightly $(ARGS)
 
 lint: install-test  ## ruff, and the floors that imports may not climb
 	$(BIN)/ruff check .

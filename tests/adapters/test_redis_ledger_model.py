@@ -8,18 +8,18 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.fixtures.ledger_machine import LedgerMachine
 
-PROFILE = settings()
-EXAMPLES = max(300, PROFILE.max_examples)
 
-
+@pytest.mark.parametrize(
+    "histories", [300, pytest.param(10_000, marks=[pytest.mark.nightly, pytest.mark.timeout(7_200)])]
+)
 def test_the_ledger_is_its_model_whatever_happens_in_whatever_order(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, histories: int
 ) -> None:
     monkeypatch.setattr(LedgerMachine, "url", redis_url, raising=False)
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=histories,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
