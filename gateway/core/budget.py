@@ -117,14 +117,6 @@ class Budget:
         """The id under which the window of the moment is counted: `search/day:2026-11-28`."""
         return f"{self.account}/{self.window(unix_s).id}"
 
-    def used_share(self, used: Amount) -> float:
-        """Of the limit that is nearer; 0 without limits, and a limit of 0 is always full."""
-        return max((_share(getattr(used, kind), limit) for kind, limit in self.limits()), default=0.0)
-
-
-def _share(used: int, limit: int) -> float:
-    return used / limit if limit else 1.0
-
     def wall(self, unix_s: float, share: float = 1.0) -> Limits:
         """What an attempt may fill at that moment, if it may fill that share of it. A soft budget has no wall."""
         if not self.hard:
