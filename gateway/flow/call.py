@@ -14,6 +14,7 @@ from gateway.core.plan import Model, Plan
 from gateway.core.savings import Saving, saving
 from gateway.core.service import Service
 from gateway.core.usage import Usage
+from gateway.ports import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Trail:
 
     `usage` and `cost_usd` are all that was charged, failed attempts included; `answered` is the answer's own usage,
     which savings are computed from. `mechanism` is what could have saved something, None for a pinned model's answer.
+    `standings` are the budgets' at the last hold; `stepped_down` is the code of the refusal after which only what costs
+    less was asked, "" when no budget refused.
     """
 
     call: Call
@@ -53,6 +56,8 @@ class Trail:
     cost_usd: Decimal = Decimal(0)
     answered: Usage = field(default_factory=Usage)
     mechanism: str | None = None
+    standings: tuple[Standing, ...] = ()
+    stepped_down: str = ""
     baselines: tuple[Model, ...] = ()
     first_chunk_s: float | None = None
     outcome: Outcome = "ok"
@@ -61,6 +66,11 @@ class Trail:
     def charged(self, usage: Usage, cost_usd: Decimal) -> None:
         self.usage += usage
         self.cost_usd += cost_usd
+
+    def route_reasons(self) -> tuple[str, ...]:
+        """Why this model answers."""
+        reasons = self.plan.reasons if self.plan else ()
+        return (*reasons, f"stepped down: {self.stepped_down}") if self.stepped_down else reasons
 
     def saving(self) -> Saving:
         return saving(self.answered, self.cost_usd, self.baselines, self.mechanism, self.call.asked_at_s)
@@ -93,7 +103,7 @@ class Trail:
             duration_s=now_s - self.call.started_s,
             first_token_s=self.first_chunk_s,
             error_code=(self.error.code or self.error.type) if self.error else None,
-            reasons=(*(self.plan.reasons if self.plan else ()), *filter(None, (self.cache_reason,))),
+            reasons=(*self.route_reasons(), *filter(None, (self.cache_reason,))),
         )
 
 

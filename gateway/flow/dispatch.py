@@ -8,9 +8,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from gateway.core.bid import bid
-from gateway.core.errors import BudgetExceeded, ThriftgateError, Unavailable, UnsupportedParameter, UpstreamError
+from gateway.core.errors import (
+    LedgerUnavailable,
+    LimitExceeded,
+    ThriftgateError,
+    Unavailable,
+    UnsupportedParameter,
+    UpstreamError,
+)
 from gateway.core.estimate import choices_of
 from gateway.core.events import AttemptFailed
+from gateway.core.ladder import Rung
 from gateway.core.plan import Model, Plan
 from gateway.core.retry import Again, GiveUp, Next, RetryPolicy, after_failure
 from gateway.flow.call import Trail
@@ -49,17 +57,23 @@ class Dispatch:
             await shielded(flight.land())
 
     async def _launch(self, trail: Trail, plan: Plan) -> Flight:
+        """Once a budget has refused an attempt, only stand-ins and local models are asked: nobody else costs less."""
         failure: ThriftgateError | None = None
         step: Again | Next | GiveUp = Next()
         for at, model in enumerate(plan.attempts):
+            if trail.stepped_down and not (model.local or model.name in plan.stand_ins):
+                continue
             fallbacks = len(plan.attempts) - at - 1
             tried = 0
             while True:
                 tried += 1
                 trail.attempts += 1
                 try:
-                    return await self._attempt(trail, model)
-                except (BudgetExceeded, UnsupportedParameter) as error:
+                    return await self._attempt(trail, model, _rung(plan, model))
+                except (LimitExceeded, LedgerUnavailable) as error:
+                    failure, step = failure or error, Next()
+                    trail.stepped_down = trail.stepped_down or error.code or "budget"
+                except UnsupportedParameter as error:
                     failure, step = failure or error, Next()
                 except UpstreamError as error:
                     self._observer.tell(AttemptFailed(trail.call.id, model.name, model.provider, error.code or "error"))
@@ -72,13 +86,15 @@ class Dispatch:
                 break
         raise failure or Unavailable("No model could be tried.")
 
-    async def _attempt(self, trail: Trail, model: Model) -> Flight:
+    async def _attempt(self, trail: Trail, model: Model, rung: Rung) -> Flight:
         """One hold, one request. A second attempt may be billed as well, so each has a reservation of its own."""
         call = trail.call
         payer = call.service.unmetered if model.local else call.service.payer
+        share = min((budget.ladder.share(rung) for budget in payer.budgets), default=1.0)
         hold = await self._ground.ledger.hold(
-            f"{call.id}.{trail.attempts}", payer, bid(call.chat, model, call.asked_at_s)
+            f"{call.id}.{trail.attempts}", payer, bid(call.chat, model, call.asked_at_s), share
         )
+        trail.standings = hold.standings
         flight = Flight(self._ground, trail, model, hold)
         each_choice = hold.output_tokens // choices_of(call.chat) if payer.is_limited else None
         try:
@@ -87,3 +103,9 @@ class Dispatch:
             await shielded(flight.land())
             raise
         return flight
+
+
+def _rung(plan: Plan, model: Model) -> Rung:
+    if not plan.stand_ins:
+        return "wall"
+    return "cheaper" if model.name in plan.stand_ins else "wanted"

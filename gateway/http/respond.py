@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import orjson
@@ -14,6 +15,7 @@ from gateway.dialects.served.rendering import Rendering
 from gateway.flow.call import Call, Trail
 from gateway.flow.pipeline import Answer, Pipeline
 from gateway.http.exchange import Departure, Exchange
+from gateway.ports import Standing
 
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
 _JSON = {"content-type": "application/json"}
@@ -70,10 +72,14 @@ def _facts(trail: Trail) -> dict[str, str]:
     headers = {"x-thriftgate-cache": trail.cache, "x-thriftgate-attempts": str(trail.attempts)}
     if trail.plan is not None:
         headers["x-thriftgate-tier"] = trail.plan.tier
-        headers["x-thriftgate-route-reason"] = "; ".join(trail.plan.reasons)
+        headers["x-thriftgate-route-reason"] = "; ".join(trail.route_reasons())
     if trail.model is not None:
         headers["x-thriftgate-model"] = trail.model.name
         headers["x-thriftgate-provider"] = trail.model.provider
+    if trail.stepped_down:
+        headers["x-thriftgate-stepped-down"] = trail.stepped_down
+    if trail.standings:
+        headers |= _standing(trail.standings)
     if trail.cache_reason:
         headers["x-thriftgate-cache-reason"] = trail.cache_reason
     if trail.cache_key:
@@ -85,6 +91,17 @@ def _facts(trail: Trail) -> dict[str, str]:
     if dropped:
         headers["x-thriftgate-dropped-params"] = ",".join(dropped)
     return headers
+
+
+def _standing(standings: Sequence[Standing]) -> dict[str, str]:
+    """Of the budget that is nearest its limit."""
+    nearest = max(standings, key=lambda standing: standing.budget.used_share(standing.used))
+    used = nearest.budget.used_share(nearest.used)
+    return {
+        "x-thriftgate-budget": nearest.budget.ladder.level(used) or "ok",
+        "x-thriftgate-budget-used": f"{used:.4f}",
+        "x-thriftgate-budget-account": f"{nearest.budget.account}/{nearest.budget.rule.kind}",
+    }
 
 
 def _money(trail: Trail) -> dict[str, str]:
