@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from fastapi import FastAPI
 
 from gateway.adapters import genai_price_book, prometheus
+from gateway.adapters.allotted_ledger import AllottedLedger
 from gateway.adapters.child_process import ChildNotReady
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.data_dir import DataDir, DataDirError
@@ -116,7 +117,10 @@ class Gateway:
         self._cache = RedisCache(
             self._redis, self._memory, self._clock, self._observer, timeout_s=self._redis_timeout_s
         )
-        self._ledger = self._build_ledger()
+        self._kept_ledger = self._build_ledger()
+        self._ledger = AllottedLedger(
+            self._kept_ledger, self._clock, self._observer, part=settings.state.allotment_share
+        )
         self._door = RedisDoor(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
         self._counter = TiktokenCounter()
         self._transport: Transport = HttpxTransport() if settings.upstream.client == "httpx" else Http1Transport()
@@ -212,10 +216,12 @@ class Gateway:
         return JournaledLedger(redis, self._ledger_file, self._clock, self._observer) if self._ledger_file else redis
 
     async def _start_ledger(self) -> None:
-        if isinstance(self._ledger, RedisLedger):
-            self._ledger.start()
-        elif charged := await self._ledger.start():
+        if isinstance(self._kept_ledger, RedisLedger):
+            self._kept_ledger.start()
+        elif charged := await self._kept_ledger.start():
             self._say(f"ledger: {charged} requests that a kill had cut were ended in the books")
+        self._stack.push_async_callback(self._kept_ledger.stop)
+        self._ledger.start()
         self._stack.push_async_callback(self._ledger.stop)
 
     def _build_parts(self) -> Parts:

@@ -33,6 +33,7 @@ class Server(Section):
 class State(Section):
     redis_url: str = "embedded"
     timeout_ms: float = Field(50.0, gt=0)
+    allotment_share: float = Field(0.05, gt=0, le=1)
 
 
 class LedgerSettings(Section):
