@@ -125,7 +125,7 @@ class JournaledLedger:
         try:
             hold = await self._inner.hold(id, payer, bid, share)
         except BaseException:
-            self._write(replace(asked, kind="void", amount=NOTHING))
+            self._write(self._over(asked))
             raise
         self._write(self._entry("held", hold, hold.amount))
         return hold
@@ -148,9 +148,12 @@ class JournaledLedger:
 
     def _ended(self, left_open: Entry) -> Entry:
         """A hold that was granted is charged in full; one that was only asked for never reached a provider."""
-        if left_open.kind == "held":
-            return replace(left_open, kind="recovered", at_s=self._clock.unix_s())
-        return replace(left_open, kind="void", at_s=self._clock.unix_s(), amount=NOTHING)
+        if left_open.kind != "held":
+            return self._over(left_open)
+        return replace(left_open, kind="recovered", at_s=self._clock.unix_s())
+
+    def _over(self, asked: Entry) -> Entry:
+        return replace(asked, kind="void", at_s=self._clock.unix_s(), amount=NOTHING)
 
     async def _tell_again(self, entry: Entry) -> None:
         hold = _hold_of(entry)

@@ -11,7 +11,7 @@ import orjson
 
 from gateway.adapters.ledger_file import ledger_files
 from gateway.adapters.ledger_reader import Damage, read_lines
-from gateway.core.books import Books, books_of
+from gateway.core.books import Books
 from gateway.core.budget import LATE_MS
 from gateway.core.ledger_lines import ENTRY_KINDS, Entry, Record, check_kind, entry_of
 
@@ -53,7 +53,9 @@ def read_left(folder: Path, damaged: Callable[[Damage], None]) -> Left:
         for number, record in read_lines(path, damaged):
             try:
                 if left is None:
-                    left = Left(books_of(record)) if record.get("type") == "head" else Left()
+                    left = Left()
+                    if record.get("type") == "head":
+                        left.books.carry(record)
                 left.add(record)
             except ValueError as error:
                 damaged(Damage(path, number, str(error)))

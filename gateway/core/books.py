@@ -23,8 +23,8 @@ class Slot(NamedTuple):
 
 
 class Books:
-    """`open` are the holds that nothing has ended, by id; `sums` what was spent, and `uncounted` what no batch has had
-    of it yet, by tag and meters: an entry whose amount is the sum.
+    """`open` are the holds that nothing has ended, by id. `sums` is what was spent, and `touched_s` when the last of it
+    was held; `uncounted` what no batch has had of it yet, by tag and meters: an entry whose amount is the sum.
 
     `behind_since_s` is since when settlements wait to be told to Redis, None when none does.
     """
@@ -34,7 +34,7 @@ class Books:
         self.sums: dict[Slot, Amount] = {}
         self.uncounted: dict[Counter, Entry] = {}
         self.behind_since_s: float | None = None
-        self._touched_s: dict[Slot, float] = {}
+        self.touched_s: dict[Slot, float] = {}
 
     def add(self, entry: Entry) -> None:
         if entry.kind in ("hold", "held"):
@@ -48,10 +48,13 @@ class Books:
 
     def _charge(self, entry: Entry) -> None:
         for slot in slots_of(entry):
-            self.sums[slot] = self.sums.get(slot, NOTHING) + entry.amount
-            self._touched_s[slot] = entry.held_at_s
+            self._add(slot, entry.amount, entry.held_at_s)
         if entry.meters and not entry.reserved:
             self._count(entry, self._uncounted(entry) + entry.amount)
+
+    def _add(self, slot: Slot, amount: Amount, held_at_s: float) -> None:
+        self.sums[slot] = self.sums.get(slot, NOTHING) + amount
+        self.touched_s[slot] = held_at_s
 
     def _uncounted(self, entry: Entry) -> Amount:
         known = self.uncounted.get((entry.tag, entry.meters))
@@ -62,35 +65,33 @@ class Books:
         if left != NOTHING:
             self.uncounted[entry.tag, entry.meters] = replace(entry, amount=left)
 
+    def carry(self, head: Record) -> None:
+        """Take over what a head says; for books that have nothing of its own yet. Raises ValueError."""
+        try:
+            self.behind_since_s = head["behind_since"]
+            for entry in map(entry_of, head["open"]):
+                self.open[entry.id] = entry
+            for entry in map(entry_of, head["uncounted"]):
+                self._count(entry, self._uncounted(entry) + entry.amount)
+            for tag, meter, bucket, tokens, nano_usd, touched_s in head["sums"]:
+                self._add(Slot(tag, meter, bucket), Amount(tokens, nano_usd), touched_s)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not the head of a file: {error!r}") from error
+
     def head(self, at_s: float) -> dict[str, Any]:
         """The first line of a file: who reads on from it needs no earlier one. Sums of windows that are long over, in
         which nothing can be charged any more, are left out, here and from now on."""
-        for slot, touched_s in list(self._touched_s.items()):
+        for slot, touched_s in list(self.touched_s.items()):
             if touched_s + 2 * LENGTH_S[budget_of(slot.meter).rule.kind] + _SLACK_S < at_s:
-                del self._touched_s[slot], self.sums[slot]
+                del self.touched_s[slot], self.sums[slot]
         return {
             "type": "head",
             "at": at_s,
             "behind_since": self.behind_since_s,
             "open": [entry.record() for entry in self.open.values()],
-            "sums": [[*slot, spent.tokens, spent.nano_usd, self._touched_s[slot]] for slot, spent in self.sums.items()],
+            "sums": [[*slot, spent.tokens, spent.nano_usd, self.touched_s[slot]] for slot, spent in self.sums.items()],
             "uncounted": [entry.record() for entry in self.uncounted.values()],
         }
-
-
-def books_of(head: Record) -> Books:
-    """Those that `Books.head` was written of. Raises ValueError."""
-    books = Books()
-    try:
-        books.behind_since_s = head["behind_since"]
-        books.open = {entry.id: entry for entry in map(entry_of, head["open"])}
-        for tag, meter, bucket, tokens, nano_usd, touched_s in head["sums"]:
-            slot = Slot(tag, meter, bucket)
-            books.sums[slot], books._touched_s[slot] = Amount(tokens, nano_usd), touched_s
-        books.uncounted = {(entry.tag, entry.meters): entry for entry in map(entry_of, head["uncounted"])}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"not the head of a file: {error!r}") from error
-    return books
 
 
 def _least(one: Amount, other: Amount) -> Amount:

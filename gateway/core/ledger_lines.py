@@ -101,10 +101,12 @@ def entry_of(record: Record) -> Entry:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a request, or the check of a hit, was told to have cost."""
+    """What a request, or the check of a hit, was told to have cost. `begun_s` is when it came in; for a check, when its
+    line was written, for it does not tell."""
 
     kind: Literal["request", "check"]
     at_s: float
+    begun_s: float
     request_id: str
     service: str
     nano_usd: int
@@ -113,7 +115,8 @@ class Bill:
 def bill_of(record: Record) -> Bill:
     """From a line of type `request` or `check`. Raises ValueError, which names the field."""
     at_s, nano_usd = _number(record, "at"), _count(record, "cost_nano_usd")
-    return Bill(record["type"], at_s, _text(record, "request_id"), _text(record, "service"), nano_usd)
+    begun_s = at_s - _number(record, "duration_s") if record["type"] == "request" else at_s
+    return Bill(record["type"], at_s, begun_s, _text(record, "request_id"), _text(record, "service"), nano_usd)
 
 
 def billed_by(hold_id: str) -> tuple[Literal["request", "check"], str]:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.books import Books, Slot, books_of, budget_of, slots_of
+from gateway.core.books import Books, Slot, budget_of, slots_of
 from gateway.core.budget import NOTHING, Amount, Budget
 from gateway.core.ledger_lines import Entry, EntryKind
 from gateway.core.window import WindowKind, WindowRule, WindowStyle
@@ -23,6 +24,12 @@ def after(*entries: Entry) -> Books:
     books = Books()
     for entry in entries:
         books.add(entry)
+    return books
+
+
+def resumed_from(head: dict[str, Any]) -> Books:
+    books = Books()
+    books.carry(head)
     return books
 
 
@@ -81,7 +88,7 @@ steps = st.builds(
 @given(entries=st.lists(steps), cut=st.integers(0, 20))
 def test_reading_on_from_a_head_is_reading_from_the_beginning(entries: list[Entry], cut: int) -> None:
     head = orjson.loads(orjson.dumps(after(*entries[:cut]).head(NOON_S)))
-    resumed, whole = books_of(head), after(*entries)
+    resumed, whole = resumed_from(head), after(*entries)
     for entry in entries[cut:]:
         resumed.add(entry)
     assert (resumed.open, resumed.sums, resumed.uncounted) == (whole.open, whole.sums, whole.uncounted)
@@ -99,13 +106,13 @@ def test_a_head_leaves_out_windows_that_are_long_over() -> None:
 def test_a_head_keeps_since_when_redis_is_behind() -> None:
     books = Books()
     books.behind_since_s = NOON_S
-    assert books_of(books.head(NOON_S + 1)).behind_since_s == NOON_S
+    assert resumed_from(books.head(NOON_S + 1)).behind_since_s == NOON_S
 
 
 @pytest.mark.parametrize("head", [{}, {"behind_since": None, "open": [], "sums": [[1]], "uncounted": []}])
-def test_a_head_that_says_nothing_is_refused(head: dict[str, object]) -> None:
+def test_a_head_that_says_nothing_is_refused(head: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not the head of a file"):
-        books_of(head)
+        resumed_from(head)
 
 
 @given(

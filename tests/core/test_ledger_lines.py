@@ -95,8 +95,8 @@ def test_what_costs_nothing_and_is_no_request_has_no_line() -> None:
 
 
 def test_a_bill_is_read_from_the_line_of_a_request_or_a_check() -> None:
-    assert bill_of(as_read(told_record(ANSWERED, 5.0))) == Bill("request", 5.0, "req_1", "shop", 250_000_000)
-    assert bill_of(as_read(told_record(CHECKED, 5.0))) == Bill("check", 5.0, "req_1", "shop", 7)
+    assert bill_of(as_read(told_record(ANSWERED, 5.0))) == Bill("request", 5.0, 4.8, "req_1", "shop", 250_000_000)
+    assert bill_of(as_read(told_record(CHECKED, 5.0))) == Bill("check", 5.0, 5.0, "req_1", "shop", 7)
 
 
 def test_a_bill_without_its_cost_is_refused() -> None:
