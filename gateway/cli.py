@@ -1,4 +1,4 @@
-"""thriftgate serve · thriftgate check"""
+"""thriftgate serve · thriftgate check · thriftgate ledger verify"""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             port=getattr(arguments, "port", None),
             data_dir=getattr(arguments, "data_dir", None),
         )
-        status: int = arguments.run(loaded)
+        status: int = arguments.run(loaded, arguments)
     except ConfigError as error:
         print(f"thriftgate: the configuration cannot be used\n{error}", file=sys.stderr)
         return MISUSED
@@ -66,10 +66,22 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check the configuration and say what it means")
     check.add_argument("--config", default=config, metavar="FILE", help="default: %(default)s (THRIFTGATE_CONFIG)")
     check.set_defaults(run=_check)
+
+    ledger = commands.add_parser("ledger", help="what was spent, as it was written down")
+    verify = ledger.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "verify", help="compare the lines with Redis, and bills with settlements; exit 0 equal, 1 different, 2 unusable"
+    )
+    verify.add_argument("--config", default=config, metavar="FILE", help="default: %(default)s (THRIFTGATE_CONFIG)")
+    verify.add_argument("--data-dir", metavar="DIR", help="instead of `data_dir` (THRIFTGATE_DATA_DIR)")
+    verify.add_argument(
+        "--ledger", metavar="DIR", action="append", type=Path, default=[], help="of another gateway on the same Redis"
+    )
+    verify.add_argument("--json", action="store_true", help="print a JSON object, money in nano-dollars")
+    verify.set_defaults(run=_verify)
     return parser
 
 
-def _check(loaded: Loaded) -> int:
+def _check(loaded: Loaded, _: argparse.Namespace) -> int:
     """Everything `serve` would refuse, without starting anything."""
     from gateway import app
 
@@ -92,7 +104,15 @@ def _offer(model: Model) -> str:
     return "present" if model.routed else "present, for who names it"
 
 
-def _serve(loaded: Loaded) -> int:
+def _verify(loaded: Loaded, arguments: argparse.Namespace) -> int:
+    from gateway.offline.ledger_proof import prove
+
+    status, text = asyncio.run(prove(loaded.settings, arguments.ledger, as_json=arguments.json))
+    print(text)
+    return status
+
+
+def _serve(loaded: Loaded, _: argparse.Namespace) -> int:
     started_s = time.monotonic()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     configured = loaded.settings.server

@@ -58,10 +58,7 @@ class DataDir:
 
     def socket(self, name: str) -> Path:
         """Where a unix socket of this name goes: the folder, or a short private one when the path is too long."""
-        here = self.path / name
-        if _fits(here):
-            return here
-        return _runtime_folder(self.path, name) / name
+        return socket_of(self.path, name)
 
     def close(self) -> None:
         """Give up ownership. Idempotent."""
@@ -74,6 +71,12 @@ class DataDir:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def socket_of(path: Path, name: str) -> Path:
+    """`DataDir(path).socket(name)`, for who does not own the folder. Raises DataDirError."""
+    here = path.absolute() / name
+    return here if _fits(here) else _runtime_folder(path.absolute(), name) / name
 
 
 _MEND = "Name another one with --data-dir or THRIFTGATE_DATA_DIR."

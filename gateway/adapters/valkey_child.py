@@ -16,9 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.adapters.child_process import Backoff, ChildProcess, ChildState, Command
-from gateway.adapters.data_dir import DataDir
+from gateway.adapters.data_dir import DataDir, socket_of
 
 _POLL_S = 0.005
+_SOCKET = "valkey.sock"
+
+
+def url_of(path: Path) -> str:
+    """Where the Valkey of the gateway that owns this folder answers, if it runs. Raises DataDirError."""
+    return f"unix://{socket_of(path, _SOCKET)}"
 
 
 class ValkeyMissing(Exception):
@@ -55,7 +61,7 @@ class ValkeyChild:
         backoff: Backoff | None = None,
         on_state: Callable[[ChildState], None] | None = None,
     ) -> None:
-        self.socket = data_dir.socket("valkey.sock")
+        self.socket = data_dir.socket(_SOCKET)
         self.child = ChildProcess(
             "valkey",
             Command(_argv(binary or find_valkey(), self.socket, data_dir.path)),
