@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.core.budget import Amount, Bid, Budget, Kind, granted
-from gateway.core.errors import BudgetExceeded
+from gateway.core.errors import BudgetExceeded, LimitExceeded
 
 _KINDS: tuple[Kind, Kind] = ("tokens", "nano_usd")
 _UNIT: dict[Kind, str] = {"tokens": "token", "nano_usd": "dollar"}
@@ -23,9 +23,15 @@ class Refusal:
     back_ms: Sequence[int]
     now_s: float
 
-    def error(self, bid: Bid, share: float) -> BudgetExceeded:
+    def error(self, bid: Bid, share: float) -> LimitExceeded:
         """Of the budget that keeps the attempt waiting longest. It names no sums: they may be other services'."""
         back_s, budget, kind = max(self._waits(bid, share), key=lambda wait: wait[0])
+        if budget.rate:
+            return LimitExceeded(
+                f"The limit of {budget.tokens:,} tokens a {budget.rule.kind} of {budget.account!r} does not cover this "
+                f"request; {_return(budget, back_s, self.now_s)}.",
+                retry_after_s=max(0.0, back_s - self.now_s),
+            )
         return BudgetExceeded(
             f"The {_UNIT[kind]} budget of {budget.account!r} for {_stretch(budget)} does not cover this request; "
             f"{_return(budget, back_s, self.now_s)}.",
