@@ -9,9 +9,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.fixtures.ledger_machine import LedgerMachine
 
 
-@pytest.mark.parametrize(
-    "histories", [300, pytest.param(10_000, marks=[pytest.mark.nightly, pytest.mark.timeout(7_200)])]
-)
+# Patient, because a loaded machine must not turn a proof into a time-out.
+EVERY_CHANGE = pytest.param(300, marks=pytest.mark.timeout(900))
+NIGHTLY = pytest.param(10_000, marks=[pytest.mark.nightly, pytest.mark.timeout(10_000)])
+
+
+@pytest.mark.parametrize("histories", [EVERY_CHANGE, NIGHTLY])
 def test_the_ledger_is_its_model_whatever_happens_in_whatever_order(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, histories: int
 ) -> None:
