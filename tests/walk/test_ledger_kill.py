@@ -7,7 +7,6 @@ sleeps.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,9 +81,14 @@ class Doom:
 async def ask_until_the_end(url: str, doom: Doom, chance: random.Random) -> None:
     """One client: whole answers, streams, and streams left in the middle, until the gateway is gone."""
     async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False, verify=False) as http:
-        with contextlib.suppress(httpx.HTTPError):
-            while not doom.done.is_set():
+        while not doom.done.is_set():
+            try:
                 await ask(http, doom, chance)
+            except (
+                Exception
+            ):  # what a client feels of a dead server: httpx's errors, and bugs of the libraries below it
+                if not doom.done.is_set():
+                    raise
 
 
 async def ask(http: httpx.AsyncClient, doom: Doom, chance: random.Random) -> None:
