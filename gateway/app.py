@@ -17,6 +17,7 @@ from gateway.adapters.data_dir import DataDir, DataDirError
 from gateway.adapters.http1_transport import Http1Transport
 from gateway.adapters.httpx_transport import HttpxTransport
 from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
+from gateway.adapters.key_desk import KeyDesk
 from gateway.adapters.key_file import KeyFile, KeyFileError
 from gateway.adapters.ledger_file import LedgerFile
 from gateway.adapters.llama_child import LlamaServer, LlamaUnavailable, find_model
@@ -47,6 +48,7 @@ from gateway.generation import Generation, Parts
 from gateway.http.admin import Metrics, admin_app
 from gateway.http.cache_routes import add_cache_routes
 from gateway.http.front import Front
+from gateway.http.key_routes import add_key_routes
 from gateway.http.reload_route import add_reload_route
 from gateway.http.service_routes import add_service_routes
 from gateway.http.serving import Serving
@@ -104,7 +106,9 @@ class Gateway:
         told = Observers(self._metrics, OperatorLog(), *filter(None, (self._webhook,)), *listeners)
         self._ledger_file = self._build_ledger_file(told) if settings.ledger.enabled else None
         self._observer = Observers(told, LedgerEvents(self._ledger_file, self._clock)) if self._ledger_file else told
-        self._keys = WatchedKeys(KeyFile(settings.keys_path, self._clock), self._observer, self._clock)
+        key_file = KeyFile(settings.keys_path, self._clock)
+        self._keys = WatchedKeys(key_file, self._observer, self._clock)
+        self._key_desk = KeyDesk(key_file, self._keys)
         self._data_dir = DataDir(settings.data_dir)
         self._stack = AsyncExitStack()
         self._stack.callback(self._data_dir.close)
@@ -248,6 +252,7 @@ class Gateway:
         add_cache_routes(behind, now)
         add_reload_route(behind, now, self.reload)
         add_service_routes(behind, now, self._ledger.standing)
+        add_key_routes(behind, now, self._key_desk, self._clock)
         return behind
 
     def _inexperienced(self) -> Meaning:

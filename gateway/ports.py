@@ -18,7 +18,7 @@ from gateway.core.events import Event
 from gateway.core.limits import Rate
 from gateway.core.plan import Model
 from gateway.core.service import Service
-from gateway.core.service_key import ServiceKey
+from gateway.core.service_key import Minted, ServiceKey
 
 Vector = Sequence[float]
 
@@ -35,6 +35,21 @@ class Keys(Protocol):
 
     def find(self, id: str) -> ServiceKey | None:
         """By the id that is part of the key; also one that is over. Never blocks for long, never raises."""
+
+
+class KeyDesk(Protocol):
+    """Where minted keys are made and ended. Everything raises Unavailable while they cannot be read or written."""
+
+    async def all(self) -> tuple[ServiceKey, ...]:
+        """Also those that are over, oldest first."""
+
+    async def create(self, service: str, name: str, lifetime_s: int | None) -> Minted: ...
+
+    async def rotate(self, id: str, grace_s: int) -> Minted:
+        """Another key in its place; it stays good for so long. Raises NotFound, and InvalidRequest if it is over."""
+
+    async def revoke(self, id: str) -> ServiceKey:
+        """From now on; twice is once. Raises NotFound."""
 
 
 class Observer(Protocol):

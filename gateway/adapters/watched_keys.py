@@ -36,6 +36,10 @@ class WatchedKeys:
             self._look()
         return self._keys.get(id)
 
+    def look_again(self) -> None:
+        """At the next question, however soon it comes: the file has just been written here."""
+        self._looked_s = float("-inf")
+
     def _look(self) -> None:
         try:
             self._take()

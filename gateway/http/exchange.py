@@ -43,12 +43,16 @@ class Exchange:
         self._receive = receive
         self._send = send
 
+    def declares_more_than(self, max_bytes: int) -> bool:
+        """Whether the request says itself that its body is larger."""
+        length = self.headers.get("content-length", "")
+        return length.isdecimal() and int(length) > max_bytes
+
     async def body(self, max_bytes: int) -> bytes:
         """The whole body. Raises RequestTooLarge, UnsupportedEncoding, ClientLeft."""
         if self.headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedEncoding("Send the body uncompressed, without `Content-Encoding`.")
-        length = self.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > max_bytes:
+        if self.declares_more_than(max_bytes):
             raise _too_large(max_bytes)
         parts: list[bytes] = []
         received = 0

@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.core.errors import MethodNotAllowed, ThriftgateError
+from gateway.core.errors import MethodNotAllowed, RequestTooLarge, ThriftgateError
 from gateway.dialects.served.api import OPENAI, Api
 from gateway.http.exchange import ClientLeft, Exchange, Receive, Scope, Send
 
 Handler = Callable[[Exchange], Awaitable[None]]
 logger = logging.getLogger("thriftgate")
+MAX_BEHIND_BYTES = 16 * 1024
+"""Of a request's body behind the hot routes, where nobody has much to say."""
 
 
 class Lifetime(Protocol):
@@ -57,6 +59,8 @@ class Front:
         route = self.routes.get(exchange.path)
         try:
             if route is None:
+                if exchange.declares_more_than(MAX_BEHIND_BYTES):
+                    raise RequestTooLarge(f"{exchange.path} takes at most {MAX_BEHIND_BYTES} bytes.")
                 await self._behind(scope, receive, exchange.tagged(send))
                 return
             exchange.api = route.api
