@@ -123,7 +123,7 @@ class Price:
 
     def cost(self, usage: Usage, unix_s: float, *, batch: bool = False) -> Decimal:
         """Exact dollars of one answer asked at `unix_s`; never negative, because counts and rates never are."""
-        return self.in_force(unix_s).rates_for(usage.input_tokens, unix_s, batch=batch).cost(usage)
+        return self.in_force(unix_s)._rates_for(usage.input_tokens, unix_s, batch=batch).cost(usage)
 
     def charge(self, usage: Usage, unix_s: float, *, batch: bool = False) -> int:
         """The same in integer nano-dollars: what is told and stored. Whoever sums, sums these."""
@@ -133,10 +133,10 @@ class Price:
         """What holds at a moment: the last change that has come."""
         return next((change.price for change in reversed(self.changes) if change.from_s <= unix_s), self)
 
-    def rates_for(self, input_tokens: int, unix_s: float, *, batch: bool = False) -> Rates:
+    def _rates_for(self, input_tokens: int, unix_s: float, *, batch: bool = False) -> Rates:
         """The rates of an answer with so much input, of what is in force."""
         if batch and self.batch is not None:
-            return self.batch.rates_for(input_tokens, unix_s)
+            return self.batch._rates_for(input_tokens, unix_s)
         at = datetime.fromtimestamp(unix_s, UTC)
         peak = next((peak.rates for peak in self.peaks if peak.covers(at)), None)
         return peak or self._by_length(input_tokens)
