@@ -1,0 +1,69 @@
+"""Hashed n-grams: which letters and words stand side by side, as bucket numbers that are the same on every machine.
+
+Python's own `hash()` differs from process to process, so words are hashed with CRC-32 and sequences with a polynomial
+whose bits are then mixed (the finaliser of MurmurHash3, public domain). Many n-grams share a bucket and none can be
+read out of it, which is why weights over buckets may be shipped where the texts they were learned from may not.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+BITS = 13
+BUCKETS = 1 << BITS
+CHAR_ORDERS = (3, 4, 5)
+WORD_ORDERS = (1, 2)
+
+Codes = npt.NDArray[np.uint32]
+
+_WORD = re.compile(r"[a-z]+|\d+|[^\w\s]")
+_SPACE = re.compile(r"\s+")
+_FACTOR = np.uint32(0x9E3779B1)
+_EDGES = zlib.crc32(b"^"), zlib.crc32(b"$")
+
+
+def char_buckets(text: str) -> Codes:
+    """Three to five characters at a time, of a text in lower case; space counts once, the ends count as space."""
+    spaced = f" {_SPACE.sub(' ', text).strip()} "
+    return _buckets(np.frombuffer(spaced.encode("utf-32-le", "replace"), np.uint32), CHAR_ORDERS)
+
+
+def word_buckets(text: str) -> Codes:
+    """Words and pairs of words, of a text in lower case; signs count as words, and so do its beginning and its end."""
+    words = [zlib.crc32(word.encode()) for word in _WORD.findall(text)]
+    return _buckets(np.array([_EDGES[0], *words, _EDGES[1]], np.uint32), WORD_ORDERS)
+
+
+def counted(buckets: Codes) -> tuple[Codes, npt.NDArray[np.float32]]:
+    """The buckets that occur, once each and in order, and the logarithm of one more than how often."""
+    counts = np.bincount(buckets, minlength=BUCKETS)
+    found = np.flatnonzero(counts).astype(np.uint32)
+    return found, np.log1p(counts[found], dtype=np.float32)
+
+
+def _buckets(codes: Codes, orders: Sequence[int]) -> Codes:
+    """The bucket of every run of `n` codes, for each order `n` that fits."""
+    return np.concatenate(
+        [_mixed(_rolled(codes, order)) >> np.uint32(32 - BITS) for order in orders if len(codes) >= order]
+        or [np.zeros(0, np.uint32)]
+    )
+
+
+def _rolled(codes: Codes, order: int) -> Codes:
+    runs = len(codes) - order + 1
+    rolled = np.full(runs, order, np.uint32)
+    for offset in range(order):
+        rolled = rolled * _FACTOR + codes[offset : offset + runs]
+    return rolled
+
+
+def _mixed(codes: Codes) -> Codes:
+    """Spreads every input bit over all 32, so that the upper ones are fit to be a bucket."""
+    codes = (codes ^ (codes >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    codes = (codes ^ (codes >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return codes ^ (codes >> np.uint32(16))
