@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 import pytest
@@ -14,7 +13,7 @@ from gateway.core.errors import BudgetExceeded, LedgerUnavailable
 from gateway.core.events import PutAside, Unguarded
 from gateway.core.window import WindowRule
 from gateway.ports import Hold
-from tests.fixtures.ledger import LEASE_S, NOON_S, bid, text
+from tests.fixtures.ledger import LEASE_S, NOON_S, account_sums, bid
 from tests.fixtures.semantic import EventList, HandClock
 from tests.fixtures.state import PATIENT_S, Valkey
 
@@ -54,15 +53,7 @@ class Gateways:
 
     async def sums(self) -> dict[str, int]:
         """Those of the service's own meters, added up."""
-        added: dict[str, int] = {}
-        async with AsyncExitStack() as stack:
-            client = connect(self.valkey.url, timeout_s=PATIENT_S)
-            stack.push_async_callback(client.aclose)
-            async for key in client.scan_iter("*search/*:sums"):
-                for field, n in (await client.hgetall(key)).items():
-                    if text(field).startswith(("settled_", "reserved_")) and int(n):
-                        added[text(field)] = added.get(text(field), 0) + int(n)
-        return added
+        return await account_sums(self.valkey.url, "search")
 
 
 @pytest.fixture
@@ -70,8 +61,7 @@ async def gateways(
     own_valkey: Callable[..., Valkey], hand_clock: HandClock, told: EventList
 ) -> AsyncIterator[Gateways]:
     hand_clock.now_s = NOON_S
-    every_write = ("--appendonly", "yes", "--appendfsync", "always")
-    gateways = Gateways(own_valkey(*every_write), hand_clock, told, [], [])
+    gateways = Gateways(own_valkey("--appendonly", "yes", "--appendfsync", "everysec"), hand_clock, told, [], [])
     yield gateways
     for client in gateways.clients:
         await client.aclose()
