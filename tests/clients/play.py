@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.clients.stage import KEY, MODELS, stage
+from tests.clients.stage import ADMIN_KEY, KEY, MODELS, stage
 
 HERE = Path(__file__).parent
 VENVS = HERE.parent.parent / ".clients"
@@ -32,7 +32,8 @@ PROGRAMS = {
 async def play(url: str, client: str, program: str) -> bool:
     """Whether every check passed. Nothing of the caller's configuration for these clients is handed on."""
     passed_on = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-    environment = {**passed_on, "CLIENT": client, "GATEWAY_URL": url, "GATEWAY_KEY": KEY, "MODELS": ",".join(MODELS)}
+    keys = {"GATEWAY_KEY": KEY, "GATEWAY_ADMIN_KEY": ADMIN_KEY}
+    environment = {**passed_on, **keys, "CLIENT": client, "GATEWAY_URL": url, "MODELS": ",".join(MODELS)}
     if client == "node":
         command = ["node", str(HERE / "node" / program)]
     else:

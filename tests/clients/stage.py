@@ -18,6 +18,7 @@ from tests.fixtures.gateway import Config, running, shipped_models
 from tests.loopback.flavour import last_user_text
 
 KEY = "sk-client-0123456789"
+ADMIN_KEY = "admin-0123456789"
 SUITE_KEY, SUITE_MODEL = "My API Key", "gpt-6-astra"  # what openai-python's own tests ask with, and for
 MODELS = ("gpt-6.1-terra", "deepseek-flash", "claude-haiku-5-5", "local")
 # Haiku and not Opus 5.5, which refuses forced tools: of instructor and its like, only the JSON schema modes work there.
@@ -93,6 +94,7 @@ def _config(upstreams: Mapping[str, loopback.Upstream]) -> Config:
     local = {"provider": "llamacpp", "tier": "light", "price": "free", "upstream": "tiny", "forced_tools": "emulated"}
     local |= {"source": "tests/loopback", "checked": "2026-11-23"}
     return {
+        "server": {"admin_key": ADMIN_KEY},
         "services": [{"name": "clients", "key": KEY}, {"name": "suite", "key": SUITE_KEY}],
         "upstream": {"attempts_per_model": 1},
         "providers": {

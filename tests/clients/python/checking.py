@@ -17,6 +17,7 @@ CLIENT = os.environ["CLIENT"]
 URL = os.environ["GATEWAY_URL"]
 BASE_URL = f"{URL}/v1"
 KEY = os.environ["GATEWAY_KEY"]
+ADMIN_KEY = os.environ["GATEWAY_ADMIN_KEY"]
 MODELS = os.environ["MODELS"].split(",")
 ERRORS_SHOWN = 160
 

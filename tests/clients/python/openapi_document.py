@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from checking import KEY, URL, check, play
+from checking import ADMIN_KEY, KEY, URL, check, play
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 EXAMPLES = "25"
@@ -37,6 +37,12 @@ def every_answer_is_one_the_document_describes() -> None:
 def without_a_key_nothing_breaks_either() -> None:
     stranger = "Authorization: Bearer sk-wrong"
     schemathesis("--checks", CHECKS, "--phases", "fuzzing", "--max-examples", "5", "--header", stranger)
+
+
+@check
+def the_operators_routes_answer_the_operator_as_described() -> None:
+    operator = ("--header", f"Authorization: Bearer {ADMIN_KEY}", "--include-path-regex", "^/v1/thriftgate/")
+    schemathesis("--checks", CHECKS, "--phases", "coverage,fuzzing", "--max-examples", EXAMPLES, *operator)
 
 
 play()
