@@ -32,13 +32,14 @@ verify` shows them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from gateway.adapters.ledger_file import LedgerFile
 from gateway.adapters.ledger_reader import Damage
 from gateway.adapters.ledger_recovery import read_left
+from gateway.adapters.redis_ledger import Rebuild
 from gateway.core.books import Books, budget_of
 from gateway.core.budget import LATE_MS, MAX_LIMIT, NOTHING, Amount, Bid, Payer
 from gateway.core.events import Degraded, Event
@@ -63,6 +64,9 @@ class BatchingLedger(Ledger, Protocol):
     def before_batches(self, tell: Callable[[Hold, Amount], None]) -> None:
         """From now on `tell` hears of each batch before Redis does: a hold with the batch's own id, and its sum."""
 
+    def rebuild_by(self, rebuild: Rebuild) -> None:
+        """From now on a Redis that has lost its memory is also told what `rebuild` knows."""
+
     def recount(self, batch: Hold, actual: Amount) -> None:
         """Count a batch, unless it has been counted under its id."""
 
@@ -77,6 +81,7 @@ class JournaledLedger:
         self._observer = observer
         self._books = Books()
         file.begin_with(lambda: self._books.head(clock.unix_s()))
+        inner.rebuild_by(self.rebuild)
         inner.before_batches(lambda batch, actual: self._write(self._entry("batch", batch, actual)))
 
     async def start(self) -> int:
@@ -118,6 +123,20 @@ class JournaledLedger:
 
     async def standing(self, payer: Payer) -> tuple[Standing, ...]:
         return await self._inner.standing(payer)
+
+    async def rebuild(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
+        """What was spent in these meters, which Redis has lost. It has also lost what was reserved there: so what is in
+        the air is charged in full, here and now, because its settlement will find nothing to settle."""
+        now_s = self._clock.unix_s()
+        for entry in list(self._books.open.values()):
+            if (
+                entry.kind == "held"
+                and entry.reserved
+                and entry.tag == tag
+                and not set(meters).isdisjoint(entry.meters)
+            ):
+                self._write(replace(entry, kind="recovered", at_s=now_s))
+        return {meter: self._books.spent(tag, meter, now_s) for meter in meters}
 
     async def _reserved(self, id: str, payer: Payer, bid: Bid, share: float) -> Hold:
         asked = self._asked(id, payer, bid)

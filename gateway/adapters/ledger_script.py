@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError
 from gateway.adapters.redis_client import RedisClient
 from gateway.adapters.redis_keys import beyond_ms, epoch_key, meter_keys
 from gateway.adapters.redis_link import RedisLink
-from gateway.core.budget import LATE_MS, MAX_LIMIT, SETTLED_KEPT_MS, Amount, Bid, Budget, Limits
+from gateway.core.budget import LATE_MS, MAX_LIMIT, NOTHING, SETTLED_KEPT_MS, Amount, Bid, Budget, Limits
 from gateway.ports import Hold
 
 Operation = Literal["hold", "settle", "count", "standing", "renew", "restore"]
@@ -85,11 +85,17 @@ class LedgerScript:
             args += [len(held), *held]
         return await self._call("renew", tag, list(ids), "", *args)
 
-    async def restore(self, tag: str, known: Mapping[Budget, Amount], at_s: float, new_epoch: str) -> Reply:
-        """At least so much has been used in the windows of the moment. A `new_epoch` begins if there is none."""
+    async def restore(
+        self, tag: str, known: Mapping[Budget, Amount], rebuilt: Mapping[str, Amount], at_s: float, new_epoch: str
+    ) -> Reply:
+        """So much had been used in the windows of the moment when their epoch ended, and of the meters in `rebuilt` so
+        much until now. A `new_epoch` begins if there is none."""
         budgets = list(known)
         meters = [budget.meter(at_s) for budget in budgets]
-        args = (number for used in known.values() for number in _numbers(used))
+        args: list[int] = []
+        for used, meter in zip(known.values(), meters, strict=True):
+            for kinds in zip(_numbers(used), _numbers(rebuilt.get(meter, NOTHING)), strict=True):
+                args += kinds
         return await self._call("restore", tag, meters, "", *self._windows(budgets, at_s), new_epoch, *args)
 
     def _windows(self, budgets: Sequence[Budget], at_s: float) -> list[str | int]:

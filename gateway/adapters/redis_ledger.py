@@ -39,8 +39,8 @@ from gateway.core.errors import LedgerUnavailable
 from gateway.core.events import Overshoot
 from gateway.ports import Clock, Hold, Observer, Standing
 
-Rebuild = Callable[[Sequence[str]], Awaitable[Mapping[str, Amount]]]
-"""From the ids of meters to what is known elsewhere to have been used of them; the others are left out."""
+Rebuild = Callable[[str, Sequence[str]], Awaitable[Mapping[str, Amount]]]
+"""From a tag and the ids of meters that Redis has lost to what is known elsewhere to have been used of them."""
 
 LEASE_S = 60.0
 RENEW_EVERY_S = 20.0
@@ -68,12 +68,11 @@ class RedisLedger:
         timeout_s: float = TIMEOUT_S,
         max_waiting: int = 10_000,
         breaker: Breaker | None = None,
-        rebuild: Rebuild | None = None,
         server_ms: Callable[[], int] | None = None,
     ) -> None:
         self._clock = clock
         self._observer = observer
-        self._rebuild = rebuild
+        self._rebuild: Rebuild | None = None
         self._ahead_s = 0.0
         self._link = RedisLink(client, "ledger", clock, observer, timeout_s=timeout_s, breaker=breaker)
         self._script = LedgerScript(client, self._link, lease_ms=int(lease_s * 1000), server_ms=server_ms)
@@ -104,6 +103,10 @@ class RedisLedger:
         """From now on `tell` hears of each batch of spend that was never reserved before Redis does: a hold with the
         batch's own id, and the sum."""
         self._backlog.before_batches(tell)
+
+    def rebuild_by(self, rebuild: Rebuild) -> None:
+        """From now on a Redis that has lost its memory is also told what `rebuild` knows."""
+        self._rebuild = rebuild
 
     def recount(self, batch: Hold, actual: Amount) -> None:
         """Count a batch of a process that is gone, unless Redis has counted it, and knows it still (LATE_MS)."""
@@ -247,12 +250,10 @@ class RedisLedger:
                 return
             known = dict.fromkeys(payer.budgets, NOTHING)
             known |= self._known.before(payer.tag, reply.epoch, reply.now_s)
-            if self._rebuild is not None:
-                meters = {budget.meter(reply.now_s): budget for budget in known}
-                for meter, used in (await self._rebuild(tuple(meters))).items():
-                    known[meters[meter]] = known[meters[meter]].or_more(used)
+            lost = [budget.meter(reply.now_s) for budget, n in zip(payer.budgets, reply.numbers, strict=True) if n]
+            rebuilt = await self._rebuild(payer.tag, lost) if self._rebuild is not None else {}
             try:
-                restored = await self._script.restore(payer.tag, known, reply.now_s, uuid4().hex)
+                restored = await self._script.restore(payer.tag, known, rebuilt, reply.now_s, uuid4().hex)
             except RedisTrouble as error:
                 raise self._unavailable(payer.name) from error
             self._known.begin(payer.tag, restored.epoch)

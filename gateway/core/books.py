@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from gateway.core.budget import NOTHING, Amount, Budget
 from gateway.core.ledger_lines import Entry, Record, entry_of
-from gateway.core.window import LENGTH_S, WindowKind, WindowRule, WindowStyle
+from gateway.core.window import BUCKETS, LENGTH_S, WindowKind, WindowRule, WindowStyle
 
 _SLACK_S = 86_400.0
 Counter = tuple[str, tuple[str, ...]]
@@ -64,6 +64,17 @@ class Books:
         self.uncounted.pop((entry.tag, entry.meters), None)
         if left != NOTHING:
             self.uncounted[entry.tag, entry.meters] = replace(entry, amount=left)
+
+    def spent(self, tag: str, meter: str, now_s: float) -> Amount:
+        """In the window of now, if it slides; else in all of the meter."""
+        last = _bucket(meter, now_s)
+        slots = (
+            [Slot(tag, meter, last)] if last is None else [Slot(tag, meter, last - ago) for ago in range(BUCKETS + 1)]
+        )
+        total = NOTHING
+        for slot in slots:
+            total += self.sums.get(slot, NOTHING)
+        return total
 
     def carry(self, head: Record) -> None:
         """Take over what a head says; for books that have nothing of its own yet. Raises ValueError."""

@@ -226,11 +226,14 @@ def expire(meter: Meter, now_ms: int) -> Meter:
     return meter
 
 
-def restore(meter: Meter, known: Amount, now_ms: int) -> Meter:
-    """Redis has lost its memory, and somebody knows that so much had been used."""
+def restore(meter: Meter, known: Amount, now_ms: int, rebuilt: Amount = NOTHING) -> Meter:
+    """Redis has lost its memory, and somebody knows that so much had been used; or, from the lines of a ledger, that
+    so much has been used until now, some of which may be known already, or have been counted since."""
     meter = expire(meter, now_ms)
-    told = meter.charged(meter.bucket(now_ms), Charge(settled=known.beyond(meter.restored)), EMPTY)
-    return replace(told, restored=meter.restored.or_more(known))
+    bucket = meter.bucket(now_ms)
+    told = meter.charged(bucket, Charge(settled=known.beyond(meter.restored)), EMPTY)
+    told = told.charged(bucket, Charge(settled=rebuilt.beyond(told.used)), EMPTY)
+    return replace(told, restored=meter.restored.or_more(known).or_more(rebuilt))
 
 
 def _moved(meter: Meter, now_ms: int) -> Meter:

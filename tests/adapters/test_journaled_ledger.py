@@ -14,7 +14,7 @@ import pytest
 from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.ledger_file import LedgerFile, ledger_files
 from gateway.adapters.redis_client import RedisClient
-from gateway.adapters.redis_ledger import RedisLedger
+from gateway.adapters.redis_ledger import Rebuild, RedisLedger
 from gateway.core.books import Books
 from gateway.core.budget import LATE_MS, NOTHING, Amount, Bid, Payer
 from gateway.core.errors import BudgetExceeded
@@ -43,6 +43,9 @@ class Mortal:
 
     def before_batches(self, tell: Callable[[Hold, Amount], None]) -> None:
         self._ledger.before_batches(tell)
+
+    def rebuild_by(self, rebuild: Rebuild) -> None:
+        self._ledger.rebuild_by(rebuild)
 
     def recount(self, batch: Hold, actual: Amount) -> None:
         self._ledger.recount(batch, actual)

@@ -181,17 +181,21 @@ local function kept_meters()
 end
 
 -- A meter that began before the epoch did may have been more, and somebody must have said how much.
-local function is_lost(meters)
+local function is_lost(meter)
   if epoch == '' or (known_epoch ~= '' and known_epoch ~= epoch) then
     return true
   end
-  local begun_ms = tonumber(string.match(epoch, '^%d+'))
+  return meter.start_ms < tonumber(string.match(epoch, '^%d+')) and meter.epoch ~= epoch
+end
+
+-- nil, or what to say of it: for each meter whether it is lost.
+local function loss(meters)
+  local said, any = { 'epoch', now_ms, epoch }, false
   for _, meter in ipairs(meters) do
-    if meter.start_ms < begun_ms and meter.epoch ~= epoch then
-      return true
-    end
+    any = any or is_lost(meter)
+    table.insert(said, is_lost(meter) and 1 or 0)
   end
-  return false
+  return any and said or nil
 end
 
 local function live_on(meters)
@@ -359,7 +363,8 @@ local function renew(meters)
   return { 'renewed', now_ms, epoch }
 end
 
--- The most that anybody knows to have been used counts, once.
+-- The most that anybody knows to have been used counts, once. What was rebuilt from a ledger's lines is the least that
+-- must be there afterwards: some of it may be known already, and some have been counted since.
 local function restore(meters)
   local begun = text(now_ms) .. ' ' .. argument()
   if redis.call('SET', KEYS[1], begun, 'NX') then
@@ -367,10 +372,11 @@ local function restore(meters)
   end
   for _, meter in ipairs(meters) do
     for _, kind in ipairs(KINDS) do
-      local known, field = number(), 'restored_' .. kind
+      local known, rebuilt, field = number(), number(), 'restored_' .. kind
       local told = tonumber(redis.call('HGET', meter.sums, field) or '0')
       add(meter, bucket_of(meter), 'settled_' .. kind, math.max(0, known - told))
-      redis.call('HSET', meter.sums, field, text(math.max(known, told)))
+      add(meter, bucket_of(meter), 'settled_' .. kind, math.max(0, rebuilt - used(meter, kind)))
+      redis.call('HSET', meter.sums, field, text(math.max(known, rebuilt, told)))
     end
     redis.call('HSET', meter.sums, 'epoch', epoch)
   end
@@ -401,8 +407,10 @@ elseif operation == 'count' then
   return run(meters, count)
 elseif not here then
   return { 'window', now_ms, epoch }
-elseif is_lost(meters) then
-  return { 'epoch', now_ms, epoch }
+end
+local said = loss(meters)
+if said then
+  return said
 end
 return run(meters, operation == 'hold' and hold or function()
   return reply('standing', meters)
