@@ -1,4 +1,4 @@
-"""thriftgate serve · thriftgate check · thriftgate ledger verify"""
+"""thriftgate serve · check · keys · ledger verify"""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ import uvicorn
 from gateway import __version__
 from gateway.core.plan import Model
 from gateway.core.price_words import price_in_words
+from gateway.key_commands import KEY_ERRORS, Said, add_key_commands, minted_keys
+from gateway.service_catalog import build_services, key_digests
+from gateway.service_report import services_in_words
 from gateway.settings import Loaded, load
 from gateway.yaml_source import ConfigError
 
@@ -54,31 +57,53 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="thriftgate", description="An OpenAI-compatible LLM gateway.")
     parser.add_argument("--version", action="version", version=f"thriftgate {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    config = os.environ.get("THRIFTGATE_CONFIG", "config/gateway.yaml")
+    config = _config_options()
 
-    serve = commands.add_parser("serve", help="answer requests until stopped")
-    serve.add_argument("--config", default=config, metavar="FILE", help="default: %(default)s (THRIFTGATE_CONFIG)")
+    serve = commands.add_parser("serve", help="answer requests until stopped", parents=[config])
     serve.add_argument("--host", help="listen here instead of `server.host`")
     serve.add_argument("--port", type=int, help="listen here instead of `server.port`; 0 takes a free one")
-    serve.add_argument("--data-dir", metavar="DIR", help="instead of `data_dir` (THRIFTGATE_DATA_DIR)")
     serve.set_defaults(run=_serve)
 
-    check = commands.add_parser("check", help="check the configuration and say what it means")
-    check.add_argument("--config", default=config, metavar="FILE", help="default: %(default)s (THRIFTGATE_CONFIG)")
+    check = commands.add_parser("check", help="check the configuration and say what it means", parents=[config])
     check.set_defaults(run=_check)
+
+    keys = commands.add_parser("keys", help="make, list, replace and end the keys of services")
+    add_key_commands(keys, config)
+    keys.set_defaults(run=_keys)
 
     ledger = commands.add_parser("ledger", help="what was spent, as it was written down")
     verify = ledger.add_subparsers(required=True, metavar="COMMAND").add_parser(
-        "verify", help="compare the lines with Redis, and bills with settlements; exit 0 equal, 1 different, 2 unusable"
+        "verify",
+        help="compare the lines with Redis, and bills with settlements; exit 0 equal, 1 different, 2 unusable",
+        parents=[config],
     )
-    verify.add_argument("--config", default=config, metavar="FILE", help="default: %(default)s (THRIFTGATE_CONFIG)")
-    verify.add_argument("--data-dir", metavar="DIR", help="instead of `data_dir` (THRIFTGATE_DATA_DIR)")
     verify.add_argument(
         "--ledger", metavar="DIR", action="append", type=Path, default=[], help="of another gateway on the same Redis"
     )
     verify.add_argument("--json", action="store_true", help="print a JSON object, money in nano-dollars")
     verify.set_defaults(run=_verify)
     return parser
+
+
+def _config_options() -> argparse.ArgumentParser:
+    """Which configuration: the same for every command."""
+    options = argparse.ArgumentParser(add_help=False)
+    default = os.environ.get("THRIFTGATE_CONFIG", "config/gateway.yaml")
+    options.add_argument("--config", default=default, metavar="FILE", help="default: %(default)s (THRIFTGATE_CONFIG)")
+    options.add_argument("--data-dir", metavar="DIR", help="instead of `data_dir` (THRIFTGATE_DATA_DIR)")
+    return options
+
+
+def _keys(loaded: Loaded, arguments: argparse.Namespace) -> int:
+    """A new key goes to standard output alone, and what there is to say about it to standard error."""
+    try:
+        said: Said = arguments.act(loaded, arguments)
+    except KEY_ERRORS as error:
+        return _refuse(str(error))
+    print(*said.lines, sep="\n", file=sys.stdout if said.secret is None else sys.stderr, flush=True)
+    if said.secret is not None:
+        print(said.secret)
+    return OK
 
 
 def _check(loaded: Loaded, _: argparse.Namespace) -> int:
@@ -95,8 +120,11 @@ def _check(loaded: Loaded, _: argparse.Namespace) -> int:
         for line in price_in_words(model.price, time.time()):
             print(f"{'':<8}{line}")
     print("prices in US dollars per million tokens")
-    services = loaded.settings.services
-    print(f"{len(services)} services" if services else "no services: keyless access, from this machine only")
+    services = build_services(loaded)
+    if not services:
+        print("no services: keyless access, from this machine only")
+    for line in services_in_words(services, key_digests(loaded), minted_keys(loaded), time.time()):
+        print(line)
     return OK
 
 

@@ -25,7 +25,7 @@ def services_in_words(
 
 
 def budget_in_words(budget: Budget) -> str:
-    """`5,000,000 tokens and $20 a day (Europe/Berlin), warns from 80 %`."""
+    """`5,000,000 tokens and $20 a day (Europe/Berlin), told at 80 %, cheaper models at 90 %`."""
     words = [f"{_sums(budget)} {_window(budget.rule)}", *_ladder(budget)]
     if budget.pace_burst is not None:
         words.append(f"{_percent(budget.pace_burst)} at once and the rest evenly")
@@ -83,14 +83,14 @@ def _window(rule: WindowRule) -> str:
 
 
 def _ladder(budget: Budget) -> Iterator[str]:
-    rungs = {
-        "warns": budget.ladder.warn,
-        "cheaper models": budget.ladder.cheaper,
-        "local models only": budget.ladder.local,
-    }
+    """What a soft budget does not guard, its ladder does not either: only the telling is left."""
+    ladder = budget.ladder
+    rungs = {"told": ladder.warn}
+    if budget.hard:
+        rungs |= {"cheaper models": ladder.cheaper, "local models only": ladder.local}
     for words, share in rungs.items():
-        if share is not None and not budget.rate:
-            yield f"{words} from {_percent(share)}"
+        if share is not None:
+            yield f"{words} at {_percent(share)}"
 
 
 def _percent(share: float) -> str:
