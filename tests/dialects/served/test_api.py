@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.core import errors
+from gateway.core.budget import Budget
 from gateway.core.limits import Rate
+from gateway.core.window import WindowRule
 from gateway.dialects.served.api import ANTHROPIC, OPENAI, bug
 
 
@@ -15,6 +17,12 @@ def every(root: type[errors.ThriftgateError] = errors.ThriftgateError) -> Iterat
     yield root
     for child in root.__subclasses__():
         yield from every(child)
+
+
+def made(error: type[errors.ThriftgateError], message: str) -> errors.ThriftgateError:
+    if issubclass(error, errors.BudgetExceeded):
+        return error(message, budget=Budget("shop", WindowRule("day"), tokens=1), kind="tokens")
+    return error(message)
 
 
 def test_openais_error_has_its_four_fields() -> None:
@@ -40,12 +48,12 @@ def test_openais_error_has_its_four_fields() -> None:
     ],
 )
 def test_anthropics_error_has_its_own_type(error: type[errors.ThriftgateError], kind: str) -> None:
-    body = ANTHROPIC.failure(error("No."), "req_1")
+    body = ANTHROPIC.failure(made(error, "No."), "req_1")
     assert body == {"type": "error", "error": {"type": kind, "message": "No."}, "request_id": "req_1"}
 
 
 def test_no_error_of_ours_is_without_an_anthropic_type() -> None:
-    types = {ANTHROPIC.failure(error("x"), "r")["error"]["type"] for error in every()}
+    types = {ANTHROPIC.failure(made(error, "x"), "r")["error"]["type"] for error in every()}
     assert all(kind.endswith("_error") or kind == "request_too_large" for kind in types)
 
 
