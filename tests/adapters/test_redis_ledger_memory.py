@@ -14,9 +14,8 @@ from gateway.core.budget import Amount, Budget, Payer
 from gateway.core.errors import BudgetExceeded
 from gateway.core.window import WindowRule
 from gateway.ports import Hold
-from tests.fixtures.ledger import DAY, LEASE_S, NOON_S, SEARCH, bid, sums
-from tests.fixtures.semantic import EventList, HandClock
-from tests.fixtures.state import PATIENT_S
+from tests.fixtures.ledger import DAY, NOON_S, SEARCH, bid, sums
+from tests.fixtures.semantic import HandClock
 
 TEAM = Budget("team", WindowRule("month"), tokens=1_000)
 OWN = Payer("search", "team", (DAY, TEAM))
@@ -124,7 +123,7 @@ async def test_a_gateway_that_has_just_started_asks_elsewhere_what_was_used(
     assert await used(ledger, OTHER) == [Amount(), Amount(700)]
 
 
-async def test_each_budget_of_a_new_memory_is_asked_for_once(
+async def test_each_budget_that_was_lost_is_asked_for_once(
     rebuilding: Callable[[Mapping[str, Amount]], RedisLedger], asked_for: list[Sequence[str]]
 ) -> None:
     ledger = rebuilding({"support/day:2100-06-15": Amount(5)})
@@ -132,10 +131,7 @@ async def test_each_budget_of_a_new_memory_is_asked_for_once(
     await ledger.hold("b", OTHER, bid(10))
     await ledger.hold("c", OWN, bid(10))
     assert await used(ledger, OTHER) == [Amount(15), Amount(30)]
-    assert asked_for == [
-        ("search/day:2100-06-15", "team/month:2100-06"),
-        ("support/day:2100-06-15", "team/month:2100-06"),
-    ]
+    assert asked_for == [["search/day:2100-06-15", "team/month:2100-06"], ["support/day:2100-06-15"]]
 
 
 async def test_nobody_is_asked_about_a_window_that_begins_later(
@@ -159,28 +155,21 @@ def asked_for() -> list[Sequence[str]]:
 
 @pytest.fixture
 def rebuilding(
-    redis_client: RedisClient,
-    hand_clock: HandClock,
-    server_clock: HandClock,
-    told: EventList,
-    asked_for: list[Sequence[str]],
+    new_ledger: Callable[[], RedisLedger], asked_for: list[Sequence[str]]
 ) -> Callable[[Mapping[str, Amount]], RedisLedger]:
     """Ledgers that can ask books for what was used."""
-    hand_clock.now_s = NOON_S
 
     def asking(books: Mapping[str, Amount]) -> Rebuild:
-        async def rebuild(meters: Sequence[str]) -> Mapping[str, Amount]:
+        async def rebuild(tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
+            assert tag == "team"
             asked_for.append(meters)
             return {meter: books[meter] for meter in meters if meter in books}
 
         return rebuild
 
-    return lambda books: RedisLedger(
-        redis_client,
-        hand_clock,
-        told,
-        lease_s=LEASE_S,
-        timeout_s=PATIENT_S,
-        rebuild=asking(books),
-        server_ms=lambda: int(server_clock.now_s * 1000),
-    )
+    def ledger_with(books: Mapping[str, Amount]) -> RedisLedger:
+        ledger = new_ledger()
+        ledger.rebuild_by(asking(books))
+        return ledger
+
+    return ledger_with
