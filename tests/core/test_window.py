@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import get_args
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
@@ -109,6 +109,12 @@ def test_a_sliding_window_has_one_id_for_ever_and_counts_whole_buckets() -> None
     assert rule.bucket_s == 60
     assert (window.start_s, window.end_s) == (unix(2026, 11, 28, 13, 5), unix(2026, 11, 28, 14, 6))
     assert window.id == window_of(rule, 0).id == "sliding-hour"
+
+
+def test_in_every_zone_days_begin_on_a_quarter_of_an_hour() -> None:
+    days = [WindowRule("day", zone=ZoneInfo(name)) for name in available_timezones()]
+    starts_s = [window_of(day, unix(2026, month, 1)).start_s for day in days for month in range(1, 13)]
+    assert {start_s % 900 for start_s in starts_s} == {0}
 
 
 @pytest.mark.parametrize("kind", KINDS)
