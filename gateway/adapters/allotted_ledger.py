@@ -21,7 +21,8 @@ from gateway.adapters.behind import Behind
 from gateway.core.allotment import Allotment, away_of, lasting, least_of, portion, reserve_of, spare, unguarded
 from gateway.core.budget import NOTHING, Amount, Bid, Payer
 from gateway.core.errors import BudgetExceeded, LedgerUnavailable
-from gateway.core.events import PutAside, Unguarded
+from gateway.core.events import Drawn, PutAside, Unguarded
+from gateway.core.ledger_lines import ASIDE
 from gateway.ports import Clock, Hold, Ledger, Observer, Standing
 
 _ROUND_S = 1.0
@@ -85,6 +86,7 @@ class AllottedLedger:
         if hold.id in self._spending:
             aside, _ = self._spending.pop(hold.id)
             aside.allotment.settle(hold.id, actual)
+            self._observer.tell(Drawn(hold.id, aside.hold.id, hold.account, actual.tokens, actual.nano_usd))
             if aside.is_over:
                 await self._settle(aside)
             return
@@ -163,7 +165,7 @@ class AllottedLedger:
         # Before it is made, so that travel time makes it end too early and never too late.
         asked_s = self._clock.monotonic_s()
         try:
-            hold = await self._inner.hold(f"aside_{uuid4().hex}", payer, Bid(reserve))
+            hold = await self._inner.hold(f"{ASIDE}{uuid4().hex}", payer, Bid(reserve))
         except BudgetExceeded:
             return None
         ends_s = min(budget.window(hold.at_s).end_s for budget in payer.budgets if budget.hard)

@@ -1,8 +1,13 @@
 """Do the books balance? What requests were told to have cost, beside what was settled for them; all from the lines.
 
-A bill is a line of type `request` or `check`. It claims the settlements of its attempts, by their ids, and must be
-their sum to the nano-dollar. What no bill has claimed is `untold`: requests still in the air, and those that a kill cut
-between their settlement and their line. What was `recovered` never had a bill.
+A bill is a line of type `request` or `check`. It claims what was settled for its attempts, by their ids, or drawn from
+what had been put aside, and must be the sum to the nano-dollar. What no bill has claimed is `untold`: requests still in
+the air, and those that a kill cut between their settlement and their line.
+
+What was `recovered` was charged in full without a settlement. Its request has no bill when the gateway was killed; when
+only Redis had lost its memory there is one, which may then be more than was settled by as much as was recovered.
+
+What was put aside is settled with the sum of what was drawn from it, no more and no less.
 """
 
 from __future__ import annotations
@@ -12,7 +17,19 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from gateway.core.books import Books
-from gateway.core.ledger_lines import ENTRY_KINDS, Bill, Entry, Record, bill_of, billed_by, check_kind, entry_of
+from gateway.core.events import Drawn
+from gateway.core.ledger_lines import (
+    ASIDE,
+    ENTRY_KINDS,
+    Bill,
+    Entry,
+    Record,
+    bill_of,
+    billed_by,
+    check_kind,
+    drawn_of,
+    entry_of,
+)
 
 _NAMED_MISMATCHES = 20
 
@@ -34,9 +51,11 @@ class ServiceDay:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A bill that is not the sum of its settlements."""
+    """What was told to cost so much, and settled with so much else. `what` names the request, check or hold."""
 
-    bill: Bill
+    what: str
+    service: str
+    told_nano_usd: int
     settled_nano_usd: int
 
 
@@ -45,6 +64,7 @@ class _Unclaimed:
     at_s: float
     service: str
     nano_usd: int = 0
+    recovered_nano_usd: int = 0
 
 
 class Balance:
@@ -58,6 +78,7 @@ class Balance:
         self.mismatches: list[Mismatch] = []
         self._days: dict[tuple[str, str], ServiceDay] = {}
         self._unclaimed: dict[tuple[Literal["request", "check"], str], _Unclaimed] = {}
+        self._drawn: dict[str, int] = {}
 
     def begin(self, head: Record) -> None:
         """The first line of the oldest file there is. If others were before it, what began before it is not compared:
@@ -74,6 +95,8 @@ class Balance:
             self._add_entry(entry_of(record))
         elif kind in ("request", "check"):
             self._add_bill(bill_of(record))
+        elif kind == "drawn":
+            self._add_drawn(drawn_of(record), record["at"])
         elif kind == "gap":
             self.lost_lines += record["lines"]
 
@@ -86,23 +109,42 @@ class Balance:
 
     def _add_entry(self, entry: Entry) -> None:
         self.books.add(entry)
-        if entry.kind == "recovered":
-            self._on(entry.service, entry.at_s).recovered_nano_usd += entry.amount.nano_usd
-        elif entry.kind == "settle":
-            bill = billed_by(entry.id)
-            unclaimed = self._unclaimed.setdefault(bill, _Unclaimed(entry.at_s, entry.service))
-            unclaimed.nano_usd += entry.amount.nano_usd
+        if not entry.charges:
+            return
+        nano_usd, recovered = entry.amount.nano_usd, entry.kind == "recovered"
+        if recovered:
+            self._on(entry.service, entry.at_s).recovered_nano_usd += nano_usd
+        if entry.id.startswith(ASIDE):
+            drawn_nano_usd = self._drawn.pop(entry.id, 0)
+            if drawn_nano_usd != nano_usd and not recovered:
+                self._mismatch(Mismatch(entry.id, entry.service, drawn_nano_usd, nano_usd))
+        elif recovered:
+            self._for(entry.id, entry.service, entry.at_s).recovered_nano_usd += nano_usd
+        else:
+            self._for(entry.id, entry.service, entry.at_s).nano_usd += nano_usd
+
+    def _add_drawn(self, drawn: Drawn, at_s: float) -> None:
+        self._drawn[drawn.aside_id] = self._drawn.get(drawn.aside_id, 0) + drawn.nano_usd
+        self._for(drawn.hold_id, drawn.service, at_s).nano_usd += drawn.nano_usd
+
+    def _for(self, hold_id: str, service: str, at_s: float) -> _Unclaimed:
+        return self._unclaimed.setdefault(billed_by(hold_id), _Unclaimed(at_s, service))
 
     def _add_bill(self, bill: Bill) -> None:
-        claimed = self._unclaimed.pop((bill.kind, bill.request_id), None)
+        claimed = self._unclaimed.pop((bill.kind, bill.request_id), None) or _Unclaimed(bill.at_s, bill.service)
         if bill.begun_s < self._since_s:
             return
-        settled_nano_usd = claimed.nano_usd if claimed else 0
-        if settled_nano_usd != bill.nano_usd and len(self.mismatches) < _NAMED_MISMATCHES:
-            self.mismatches.append(Mismatch(bill, settled_nano_usd))
+        settled_nano_usd = claimed.nano_usd + min(claimed.recovered_nano_usd, max(0, bill.nano_usd - claimed.nano_usd))
+        if settled_nano_usd != bill.nano_usd:
+            what = f"{bill.kind} {bill.request_id}"
+            self._mismatch(Mismatch(what, bill.service, bill.nano_usd, settled_nano_usd))
         day = self._on(bill.service, bill.at_s)
         day.billed_nano_usd += bill.nano_usd
         day.settled_nano_usd += settled_nano_usd
+
+    def _mismatch(self, mismatch: Mismatch) -> None:
+        if len(self.mismatches) < _NAMED_MISMATCHES:
+            self.mismatches.append(mismatch)
 
     def _on(self, service: str, at_s: float) -> ServiceDay:
         return self._days.setdefault((service, _day(at_s)), ServiceDay())

@@ -10,6 +10,7 @@ of a prompt, an answer or a key in it.
     recovered  its gateway died: it is charged in full
     batch      spend that had not been reserved has been added up, and is about to be told to Redis under this id
                (these six: id, service, tag, meters, tokens, nano_usd, reserved, held_at by the ledger's own clock)
+    drawn      an attempt was paid from what had been put aside for an outage: all that Drawn says
     request    a request is over: all that RequestFinished says
     check      a semantic hit was asked again: all that HitChecked says
     level      a budget has reached a rung of its ladder: all that BudgetLevel says
@@ -19,7 +20,7 @@ of a prompt, an answer or a key in it.
     gap        so many lines were lost while the disk took nothing: lines
 
 A hold's id begins with its request's: `req_….2` is the second attempt, `req_….shadow.1` and `req_….judge.1` belong to
-a check.
+a check. `aside_…` is put aside, and settled with what was drawn from it.
 """
 
 from __future__ import annotations
@@ -30,18 +31,25 @@ from decimal import Decimal
 from typing import Any, Literal, get_args
 
 from gateway.core.budget import Amount
-from gateway.core.events import BudgetLevel, Event, HitChecked, RequestFinished
+from gateway.core.events import BudgetLevel, Drawn, Event, HitChecked, RequestFinished
 from gateway.core.pricing import to_nano
 
 EntryKind = Literal["hold", "held", "void", "settle", "recovered", "batch"]
 Record = Mapping[str, Any]
 """A line, as JSON values by name."""
 
+ASIDE = "aside_"
+"""What the id of a hold begins with that is put aside."""
 ENTRY_KINDS: frozenset[str] = frozenset(get_args(EntryKind))
-OTHER_KINDS = frozenset({"request", "check", "level", "head", "behind", "even", "gap"})
+OTHER_KINDS = frozenset({"drawn", "request", "check", "level", "head", "behind", "even", "gap"})
 _TOLD: Mapping[type[object], tuple[str, tuple[str, ...]]] = {
     told: (kind, tuple(field.name for field in fields(told)))
-    for told, kind in ((RequestFinished, "request"), (HitChecked, "check"), (BudgetLevel, "level"))
+    for told, kind in (
+        (RequestFinished, "request"),
+        (HitChecked, "check"),
+        (BudgetLevel, "level"),
+        (Drawn, "drawn"),
+    )
 }
 """Of each event that the ledger keeps: the type of its line, and its fields."""
 
@@ -117,6 +125,12 @@ def bill_of(record: Record) -> Bill:
     at_s, nano_usd = _number(record, "at"), _count(record, "cost_nano_usd")
     begun_s = at_s - _number(record, "duration_s") if record["type"] == "request" else at_s
     return Bill(record["type"], at_s, begun_s, _text(record, "request_id"), _text(record, "service"), nano_usd)
+
+
+def drawn_of(record: Record) -> Drawn:
+    """From a line of type `drawn`. Raises ValueError, which names the field."""
+    ids = _text(record, "hold_id"), _text(record, "aside_id")
+    return Drawn(*ids, _text(record, "service"), _count(record, "tokens"), _count(record, "nano_usd"))
 
 
 def billed_by(hold_id: str) -> tuple[Literal["request", "check"], str]:

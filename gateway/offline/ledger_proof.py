@@ -108,8 +108,7 @@ def _words(report: Report) -> Iterator[str]:
         ],
     )
     for mismatch in report.mismatches:
-        bill = mismatch.bill
-        told = f"{bill.kind} {bill.request_id} of {bill.service} was told to cost {_usd(bill.nano_usd)}"
+        told = f"{mismatch.what} of {mismatch.service} was told to cost {_usd(mismatch.told_nano_usd)}"
         yield f"{told}, and {_usd(mismatch.settled_nano_usd)} was settled for it"
     yield "equal" if report.equal else "DIFFERENT"
 

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.core.balance import Balance, Mismatch, ServiceDay
 from gateway.core.budget import Amount
-from gateway.core.events import HitChecked
-from gateway.core.ledger_lines import Bill, Entry, EntryKind, told_record
+from gateway.core.events import Drawn, HitChecked
+from gateway.core.ledger_lines import Entry, EntryKind, told_record
 from tests.adapters.happened import ANSWERED
 
 NOON_S = 1_800_000_000.0
@@ -49,14 +49,14 @@ def test_a_bill_is_the_sum_of_its_attempts() -> None:
 def test_a_bill_that_is_not_the_sum_is_named_with_both_figures() -> None:
     balance = after(entry("settle", "req_1.1", 10), bill(11))
     assert not balance.days()[TODAY].balances
-    assert balance.mismatches == [Mismatch(Bill("request", NOON_S, NOON_S - 0.2, "req_1", "shop", 11), 10)]
+    assert balance.mismatches == [Mismatch("request req_1", "shop", 11, 10)]
 
 
 def test_two_bills_that_are_wrong_by_the_same_are_both_named_although_the_day_balances() -> None:
     first = (entry("settle", "req_1.1", 10), bill(11))
     balance = after(*first, entry("settle", "req_2.1", 10), bill(9, request_id="req_2"))
     assert balance.days()[TODAY].balances
-    assert [mismatch.bill.request_id for mismatch in balance.mismatches] == ["req_1", "req_2"]
+    assert [mismatch.what for mismatch in balance.mismatches] == ["request req_1", "request req_2"]
 
 
 def test_a_check_has_a_bill_of_its_own() -> None:
@@ -75,6 +75,37 @@ def test_what_was_settled_and_not_billed_yet_is_untold() -> None:
 
 def test_what_was_recovered_needs_no_bill() -> None:
     assert after(entry("recovered", "req_1.1", 10)).days() == {TODAY: ServiceDay(recovered_nano_usd=10)}
+
+
+def test_what_redis_forgot_in_the_air_is_covered_by_what_was_recovered_for_it() -> None:
+    balance = after(entry("settle", "req_1.1", 10), entry("recovered", "req_1.2", 100), bill(30))
+    day = ServiceDay(billed_nano_usd=30, settled_nano_usd=30, recovered_nano_usd=100)
+    assert (balance.days(), balance.mismatches) == ({TODAY: day}, [])
+
+
+def test_but_no_further() -> None:
+    balance = after(entry("recovered", "req_1.1", 20), bill(30))
+    assert balance.mismatches == [Mismatch("request req_1", "shop", 30, 20)]
+
+
+def drawn(hold_id: str, nano_usd: int) -> dict[str, Any]:
+    return as_read(told_record(Drawn(hold_id, "aside_1", "shop", 1, nano_usd), NOON_S))
+
+
+def test_what_was_drawn_is_billed_and_is_what_the_aside_is_settled_with() -> None:
+    balance = after(drawn("req_1.1", 10), bill(10), drawn("req_2.1", 5), entry("settle", "aside_1", 15))
+    assert balance.mismatches == []
+    assert balance.days() == {TODAY: ServiceDay(billed_nano_usd=10, settled_nano_usd=10, untold_nano_usd=5)}
+
+
+def test_an_aside_that_was_not_settled_with_what_was_drawn_is_named() -> None:
+    balance = after(drawn("req_1.1", 10), bill(10), entry("settle", "aside_1", 11))
+    assert balance.mismatches == [Mismatch("aside_1", "shop", 10, 11)]
+
+
+def test_an_aside_that_a_kill_charged_in_full_is_not_compared() -> None:
+    balance = after(drawn("req_1.1", 10), bill(10), entry("recovered", "aside_1", 50))
+    assert (balance.mismatches, balance.days()[TODAY].recovered_nano_usd) == ([], 50)
 
 
 def test_a_request_over_midnight_counts_on_the_day_of_its_bill() -> None:

@@ -122,7 +122,7 @@ async def test_a_bill_that_was_not_settled_is_found(gateway: Gateway, redis_clie
     gateway.bill("req_2", 7)
     report = await found(redis_client, gateway)
     assert not report.equal
-    assert [mismatch.bill.request_id for mismatch in report.mismatches] == ["req_2"]
+    assert [mismatch.what for mismatch in report.mismatches] == ["request req_2"]
 
 
 async def test_a_redis_that_lost_its_memory_is_found(gateway: Gateway, redis_client: RedisClient) -> None:
