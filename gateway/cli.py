@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -181,6 +182,10 @@ class _Server(uvicorn.Server):
         # process. The loop's own handler runs between two callbacks, so unlike a plain one it may start a task.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
         await super().startup(sockets)
+        # What a start leaves behind (124,000 objects: types, prices, routes) does not die. Walking all of it made a
+        # full collection, in which nothing streams, take 90 to 280 ms; without it, about 40 (2026-11-23, busy machine).
+        gc.collect()
+        gc.freeze()
 
     def _hung_up(self) -> None:
         if self._has_terminal and not sys.stdin.isatty():  # nobody asks for a reload: the terminal was closed
