@@ -26,14 +26,15 @@ def products(rows: Matrix) -> Matrix:
     return rows @ rows.T
 
 
-def dual(kernel: Matrix, targets: Matrix, masks: Matrix, penalty: float) -> Matrix:
-    """One solution a column of `masks` (1: the row is learned from), for the column of `targets` beside it."""
+def dual(kernel: Matrix, targets: Matrix, masks: Matrix, penalties: Matrix) -> Matrix:
+    """One solution a column of `masks` (1: the row is learned from), for the column of `targets` and the penalty beside
+    it. Columns cost little: the time goes into reading the kernel."""
     residual = masks * targets
     solution = np.zeros_like(residual)
     direction, squares = residual.copy(), (residual**2).sum(0)
     enough = _CLOSE**2 * np.maximum(squares, 1e-12)
     for _ in range(_STEPS):
-        image = masks * (kernel @ direction) + penalty * direction
+        image = masks * (kernel @ direction) + penalties * direction
         step = squares / np.maximum((direction * image).sum(0), 1e-12)
         solution += step * direction
         residual -= step * image
@@ -48,23 +49,27 @@ def fit(kernel: Matrix, targets: Column, penalty: float) -> tuple[Column, float]
     """The dual solution and the intercept, from all rows. Weights are `rowsᵀ @ solution`."""
     centre = float(targets.mean())
     column = (targets - centre).astype(np.float32)[:, None]
-    return dual(kernel, column, np.ones_like(column), penalty)[:, 0].astype(np.float64), centre
+    solution = dual(kernel, column, np.ones_like(column), np.array([penalty], np.float32))
+    return solution[:, 0].astype(np.float64), centre
 
 
-def out_of_fold(kernel: Matrix, targets: Column, folds: Indices, penalty: float) -> Column:
-    """What each row is given by the rows of the other folds."""
+def out_of_fold(kernel: Matrix, targets: Column, folds: Indices, penalties: Sequence[float]) -> tuple[float, Column]:
+    """What each row is given by the rows of the other folds, under the penalty with the least squared error; and that
+    penalty. It is chosen inside what is learned from, never outside."""
     names = np.unique(folds)
     masks = (folds[:, None] != names[None, :]).astype(np.float32)
     centres = (masks * targets[:, None]).sum(0) / masks.sum(0)
-    solution = dual(kernel, (targets[:, None] - centres).astype(np.float32), masks, penalty)
-    given = kernel @ solution + centres
-    return np.asarray(given[np.arange(len(targets)), np.searchsorted(names, folds)], np.float64)
-
-
-def best_penalty(kernel: Matrix, targets: Column, folds: Indices, penalties: Sequence[float]) -> float:
-    """The penalty with the smallest out-of-fold squared error: chosen inside what is learned from, never outside."""
-    errors = [float(((out_of_fold(kernel, targets, folds, each) - targets) ** 2).mean()) for each in penalties]
-    return penalties[int(np.argmin(errors))]
+    left = (targets[:, None] - centres).astype(np.float32)
+    times = len(penalties)
+    solution = dual(
+        kernel, np.tile(left, times), np.tile(masks, times), np.repeat(np.array(penalties, np.float32), len(names))
+    )
+    given = kernel @ solution + np.tile(centres, times)
+    own = np.searchsorted(names, folds)
+    found = [given[np.arange(len(targets)), len(names) * at + own].astype(np.float64) for at in range(times)]
+    errors = [float(((each - targets) ** 2).mean()) for each in found]
+    best = int(np.argmin(errors))
+    return penalties[best], found[best]
 
 
 def isotonic(scores: Column, values: Column) -> tuple[Column, Column]:

@@ -72,6 +72,7 @@ _ITEM = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)]|[A-Z][.)])[ \t]", re.MULTILIN
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
 _ACRONYM = re.compile(r"\b[A-Z]{2,}\b")
 _FORMULA = re.compile(r"\\[a-z]+|[=^∫∑√≤≥∀∃×÷]|\d[ \t]*[+*/^-][ \t]*\d")
+_PHRASE_WORDS = ("do not", "at least", "at most", "no more", "step by", "as json", "in the format")
 _PHRASES = re.compile(r"\b(?:do not|at least|at most|no more than|step by step|as json|in the format)\b")
 _OPENINGS = {
     "opens with 'what'": "what",
@@ -114,41 +115,52 @@ def signals(text: str, length_chars: int) -> npt.NDArray[np.float32]:
     """The value of each of `SIGNALS`: logarithms of counts, or shares. `length_chars` is the length before `text` was
     cut. Linear in the text, and finite for any."""
     tokens = _TOKEN.findall(text.lower())
-    values = _shape(text, length_chars, tokens) + _options(text, length_chars)
+    often = Counter(tokens)
+    words, shape = _vocabulary(often)
+    values = [math.log1p(length_chars), *shape, *_characters(text), *_lines(text, words)]
+    values += _numbers([token for token in tokens if token[0].isdigit()], len(tokens))
+    values += _options(text, length_chars)
     opening = _OPENING_WORDS.get(tokens[0]) if tokens else None
     values += [float(at == opening) for at in range(len(_OPENINGS))]
     counts = [0] * len(_CATEGORIES)
-    for word, count in Counter(tokens).items():
-        for category in _BY_WORD.get(word, ()):
-            counts[category] += count
+    for word in often.keys() & _BY_WORD.keys():
+        for category in _BY_WORD[word]:
+            counts[category] += often[word]
     values += [math.log1p(count) for count in counts]
-    words = max(1, len(tokens))
-    return np.array([*values, *(count / words for count in counts)], np.float32)
+    many = max(1, len(tokens))
+    return np.array([*values, *(count / many for count in counts)], np.float32)
 
 
-def _shape(text: str, length_chars: int, tokens: list[str]) -> list[float]:
-    words = [token for token in tokens if token[0].isalpha()]
+def _vocabulary(often: Counter[str]) -> tuple[int, list[float]]:
+    """How many; and the signals of how many, how long, how varied."""
+    words = letters = long = very_long = distinct = 0
+    for word, count in often.items():
+        if word[0].isalpha():
+            length = len(word)
+            words += count
+            letters += count * length
+            long += count * (length >= 8)
+            very_long += count * (length >= 11)
+            distinct += 1
+    many = max(1, words)
+    return words, [math.log1p(words), letters / many, long / many, very_long / many, distinct / many]
+
+
+def _lines(text: str, words: int) -> list[float]:
+    """Sentences, lines, and what is matched in them."""
     sentences = [part for part in _SENTENCE.split(text) if part.strip()] or [""]
     lines = [line for line in text.split("\n") if line.strip()] or [""]
-    many = max(1, len(words))
     return [
-        math.log1p(length_chars),
-        math.log1p(len(words)),
-        sum(map(len, words)) / many,
-        sum(len(word) >= 8 for word in words) / many,
-        sum(len(word) >= 11 for word in words) / many,
-        len(set(words)) / many,
-        *_characters(text),
-        math.log1p(many / len(sentences)),
+        math.log1p(max(1, words) / len(sentences)),
         math.log1p(max(map(len, sentences))),
         math.log1p(len(sentences[0])),
         math.log1p(len(sentences[-1])),
         math.log1p(sum(map(len, lines)) / len(lines)),
         math.log1p(len(lines[-1])),
         math.log1p(len(lines)),
-        *(math.log1p(len(pattern.findall(text))) for pattern in (_ITEM, _NAME, _ACRONYM, _FORMULA, _PHRASES)),
+        *(math.log1p(len(pattern.findall(text))) for pattern in (_ITEM, _NAME, _ACRONYM, _FORMULA)),
+        math.log1p(len(_PHRASES.findall(text)) if any(phrase in text for phrase in _PHRASE_WORDS) else 0),
         float("___" in text),
-        *_numbers([token for token in tokens if token[0].isdigit()], len(tokens)),
     ]
 
 
