@@ -1,0 +1,202 @@
+"""Will a light model's answer do? A linear model over signals and n-grams of the prompt, with probability and reasons.
+
+Theory of operation. A prompt becomes numbers: the named `signals`, put through 2,048 cosines of random projections (so
+that a linear model can bend and combine them; Rahimi and Recht 2007), and the share of each n-gram bucket, weighed by
+how rare it is. A `Head` is one weight for each of these. The light head's score is the *gain* to expect: how much
+better the strong model's answer would be, from -1 to 1. Prompts are routed by comparing scores; the probability is
+read off a calibration curve.
+
+What is learned from one kind of prompt says nothing about another (measured: a coin's worth, ARCHITECTURE.md). So a
+learned score is trusted as far as the prompt is like a kind of prompt that learning helped with (`trust`). The rest of
+the score is a prior set by hand: a longer closed question is harder, a longer open one brings along what it is about
+and is easier.
+
+No text, no opinion: an empty question is None, and the caller stays with medium.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gateway.core.features import Features
+from gateway.core.ngrams import BUCKETS, Codes, char_buckets, counted, word_buckets
+from gateway.core.signals import SIGNALS, signals
+
+Floats = npt.NDArray[np.float32]
+
+_FARTHEST = 3.0
+"""Standard deviations beyond which a signal counts no further: one absurd prompt must not leave the plane."""
+_STRANGEST = 6.0
+_REASONS = 3
+_AUDIBLE = 0.1
+"""A reason is said when it is at least this share of all the reasons there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How inputs are put on one scale. Fitted on prompts alone; no label goes in."""
+
+    centre: Floats
+    spread: Floats
+    directions: Floats
+    """`len(SIGNALS)` × waves, drawn from a fixed seed."""
+    phases: Floats
+    char_rarity: Floats
+    word_rarity: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A prompt on the scale. The three parts of length 1 or √2 are what a head weighs."""
+
+    values: Floats
+    waves: Floats
+    chars: tuple[Codes, Floats]
+    words: tuple[Codes, Floats]
+
+    def row(self) -> Floats:
+        """All parts side by side, for training: waves, chars, words."""
+        dense = np.zeros(len(self.waves) + 2 * BUCKETS, np.float32)
+        dense[: len(self.waves)] = self.waves
+        for start, (found, shares) in ((len(self.waves), self.chars), (len(self.waves) + BUCKETS, self.words)):
+            dense[start + found.astype(np.int64)] = shares
+        return dense
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One weight for each input, and what is given when all are zero."""
+
+    intercept: float
+    waves: Floats
+    chars: Floats
+    words: Floats
+
+    def score(self, inputs: Inputs) -> float:
+        return self.intercept + float(inputs.waves @ self.waves) + sum(self.wording(inputs))
+
+    def wording(self, inputs: Inputs) -> tuple[float, float]:
+        """What letters and what words contribute."""
+        (chars, char_shares), (words, word_shares) = inputs.chars, inputs.words
+        return float(char_shares @ self.chars[chars]), float(word_shares @ self.words[words])
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sort of prompt that learning helped with: where its signals lie."""
+
+    name: str
+    centre: Floats
+    spread: Floats
+    reach: float
+    """The distance within which 95 % of its own prompts lie."""
+
+    def nearness(self, raw: Floats) -> float:
+        """1 within its reach, 0 from one and a half times that on."""
+        return min(1.0, max(0.0, (1.5 - distance(raw, self.centre, self.spread) / self.reach) / 0.5))
+
+
+def distance(raw: Floats, centre: Floats, spread: Floats) -> float:
+    """Mean square of the signals' standard scores. One that is always there in a kind and missing in a prompt (choices)
+    tells more than many that are a little off, so scores count up to 6 (at 3, open prompts were
+    near MMLU)."""
+    return float((np.minimum(np.abs(raw - centre) / spread, _STRANGEST) ** 2).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class RouterWeights:
+    """All that was learned. `kinds` are those that learning helped with; `level` is the mean gain over all; `curve` is
+    scores and at each the probability that a light answer will do."""
+
+    scale: Scale
+    light: Head
+    kinds: tuple[Kind, ...]
+    level: float
+    curve: tuple[Floats, Floats]
+    digest: str
+    """SHA-256 of the file they came from: what a policy and a log line name them by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`gain` is the strong model's expected advantage (-1 to 1), `probability` that a light answer will do (0 to 1),
+    `trust` how far the score was learned rather than set by hand (0 to 1). `reasons` name signals, never words of the
+    prompt, weightiest first: `harder: formulas`, `easier: length`."""
+
+    gain: float
+    probability: float
+    trust: float
+    reasons: tuple[str, ...]
+
+
+def forecast(features: Features, weights: RouterWeights) -> Forecast | None:
+    """None when there is nothing to judge by. Deterministic: the same on every machine and in every process."""
+    if not features.question.strip():
+        return None
+    raw = signals(features.question, features.question_chars)
+    inputs = inputs_of(features.question, raw, weights.scale)
+    gain, trust = blended(weights.light.score(inputs), raw, weights)
+    return Forecast(
+        gain=gain,
+        probability=float(np.interp(gain, *weights.curve)),
+        trust=trust,
+        reasons=_reasons(inputs, weights) if trust > 0 else ("like nothing learned from: by length and form",),
+    )
+
+
+def inputs_of(question: str, raw: Floats, scale: Scale) -> Inputs:
+    """`raw` are the question's `signals`."""
+    values = np.clip((raw - scale.centre) / scale.spread, -_FARTHEST, _FARTHEST)
+    lower = question.lower()
+    return Inputs(
+        values,
+        np.cos(values @ scale.directions + scale.phases) * np.float32(2 / math.sqrt(len(scale.phases))),
+        _weighed(char_buckets(lower), scale.char_rarity),
+        _weighed(word_buckets(lower), scale.word_rarity),
+    )
+
+
+def blended(learned: float, raw: Floats, weights: RouterWeights) -> tuple[float, float]:
+    """The gain to expect, and how far it was learned: as far as the nearest kind is near."""
+    trust = max((kind.nearness(raw) for kind in weights.kinds), default=0.0)
+    return trust * learned + (1 - trust) * (weights.level + prior_gain(raw)), trust
+
+
+_WORDS, _OPTIONS_AT, _HOW_MANY, _NUMBERS, _NEGATIONS = (
+    SIGNALS.index(name) for name in ("words", "options", "quantities asked for", "numbers", "negations")
+)
+
+
+def prior_gain(raw: Floats) -> float:
+    """More for a long closed question (choices, or numbers to reckon with), less for a long open prompt; about 0 on
+    average.
+
+    Set by hand, not learned: every clause of a closed question, and above all a negation, is one more thing to get
+    right, while a long open prompt brings the text to work on. The size (0.02 a natural-log unit) only says that a
+    learned score goes before it."""
+    reckons = raw[_NUMBERS] > 1.0 or (raw[_HOW_MANY] > 0 and raw[_NUMBERS] > 0)
+    if raw[_OPTIONS_AT] >= 3 or reckons:
+        return 0.02 * (float(raw[_WORDS]) - 3.9 + 0.5 * float(raw[_NEGATIONS]))
+    return -0.02 * (float(raw[_WORDS]) - 2.9)
+
+
+def _weighed(buckets: Codes, rarity: Floats) -> tuple[Codes, Floats]:
+    found, logs = counted(buckets)
+    shares = logs * rarity[found]
+    return found, shares / max(float(np.linalg.norm(shares)), 1e-9)
+
+
+def _reasons(inputs: Inputs, weights: RouterWeights) -> tuple[str, ...]:
+    """The signals that moved this score most: the score's slope at each, times how far it is from the ordinary."""
+    scale, head = weights.scale, weights.light
+    slopes = -np.sin(inputs.values @ scale.directions + scale.phases) * head.waves
+    moved = inputs.values * (scale.directions @ slopes) * np.float32(2 / math.sqrt(len(scale.phases)))
+    named = [*zip(SIGNALS, moved.tolist(), strict=True), ("wording", sum(head.wording(inputs)))]
+    named.sort(key=lambda each: (-abs(each[1]), each[0]))
+    total = sum(abs(by) for _, by in named)
+    said = [f"{'harder' if by > 0 else 'easier'}: {name}" for name, by in named if abs(by) >= _AUDIBLE * total / 4]
+    return tuple(said[:_REASONS]) or ("nothing stands out",)
