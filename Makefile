@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := deploy/locks
 ARGS ?=
+DATA ?= ../shared/data/routing
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-replay test-clients test-extras lock clean
+.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-routing train-router eval-replay test-clients test-extras lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +48,12 @@ bench-cache-faults: install-test  ## what requests feel of Redis and Qdrant kill
 
 eval-semantic: install-test  ## the semantic cache on labelled pairs (needs THRIFTGATE_EVAL_DATA; skips without)
 	$(BIN)/python -m tests.eval.semantic
+
+eval-routing: install-test  ## the trained router and the answer checks on dev data (needs THRIFTGATE_EVAL_DATA; ten minutes)
+	$(BIN)/python -m tests.eval.routing
+
+train-router: install  ## learn gateway/adapters/router_weights.npz again (DATA=folder of the routing sets; minutes)
+	$(BIN)/python -m gateway.offline.train_router $(DATA)
 
 eval-replay: install-test  ## what recorded traffic would cost, routed and cached (needs THRIFTGATE_EVAL_DATA; skips without)
 	$(BIN)/python -m tests.eval.replay
