@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from gateway.core.errors import InvalidConfiguration
-from gateway.core.events import Reloaded, RequestFinished
+from gateway.core.events import Reloaded, RequestFinished, Stored
 from tests import loopback
 from tests.fixtures.gateway import Config, Running, chat, running
 
@@ -226,3 +226,37 @@ async def test_whatever_breaks_a_reload_is_told(tmp_path: Path, four_providers: 
             await gateway.gateway.reload()
         assert not (await gateway.events.next(Reloaded)).ok
         assert (await gateway.ask("Hello", TERRA, SHOP)).status_code == 200
+
+
+async def test_a_raised_budget_and_a_new_group_hold_at_once(tmp_path: Path, four_providers: Config) -> None:
+    async with running(tmp_path, with_shop(four_providers, budget={"tokens": 1})) as gateway:
+        assert (await gateway.ask("Hello", TERRA, SHOP)).json()["error"]["code"] == "insufficient_quota"
+        rewrite(tmp_path, with_shop(four_providers, budget={"tokens": 100_000}))
+        await reload(gateway)
+        assert (await gateway.ask("Hello", TERRA, SHOP)).status_code == 200
+        groups = [{"name": "team", "budgets": [{"tokens": 1}]}]
+        rewrite(tmp_path, {**with_shop(four_providers, budget={"tokens": 100_000}, group="team"), "groups": groups})
+        await reload(gateway)
+        refused = await gateway.ask("Another question", TERRA, SHOP)
+    assert (refused.status_code, "team" in refused.json()["error"]["message"]) == (429, True)
+
+
+async def test_the_semantic_layer_is_switched_on_and_off(tmp_path: Path, four_providers: Config) -> None:
+    def with_semantic(enabled: bool) -> Config:
+        semantic = {"enabled": enabled, "deadline_ms": 60_000, "shadow_share": 0}
+        return {**with_shop(four_providers), "embedder": {"engine": "onnx"}, "cache": {"semantic": semantic}}
+
+    asked, paraphrased = "Name the capital city of France.", "Name the capital city of France, please."
+    refresh = {"cache": "refresh"}
+    async with running(tmp_path, with_semantic(False)) as gateway:
+        while (await gateway.http.get("/readyz")).status_code != 200:
+            pass
+        rewrite(tmp_path, with_semantic(True))
+        await reload(gateway)
+        while Stored("semantic", "shop") not in gateway.events.told:  # once the index has been opened behind
+            await gateway.ask(asked, TERRA, SHOP, thriftgate=refresh)
+        hit = await gateway.ask(paraphrased, TERRA, SHOP)
+        rewrite(tmp_path, with_semantic(False))
+        await reload(gateway)
+        miss = await gateway.ask(paraphrased, TERRA, SHOP)
+    assert [answer.headers["x-thriftgate-cache"] for answer in (hit, miss)] == ["semantic-hit", "miss"]
