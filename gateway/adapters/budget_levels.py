@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gateway.core.budget import Amount, Budget
 from gateway.core.events import BudgetLevel, Level
+from gateway.core.ladder import Ladder
 from gateway.ports import Observer
 
 
@@ -28,7 +29,8 @@ class BudgetLevels:
 
 
 def _rungs(budget: Budget) -> Iterator[tuple[Level, float]]:
-    ladder = budget.ladder
+    """A soft budget warns and is spent; the steps between change nothing for it."""
+    ladder = budget.ladder if budget.hard else Ladder(budget.ladder.warn, None, None)
     rungs: tuple[tuple[Level, float | None], ...] = (
         ("warn", ladder.warn),
         ("cheaper", ladder.cheaper),

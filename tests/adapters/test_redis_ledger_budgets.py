@@ -141,6 +141,14 @@ async def test_a_soft_budget_refuses_nothing_and_counts_everything(ledger: Redis
     assert held.standings[0].used == Amount(6_000, 5_000)
 
 
+async def test_a_soft_budget_tells_when_it_warns_and_when_it_is_spent(ledger: RedisLedger, told: EventList) -> None:
+    await ledger.hold("a", SOFT, bid(250))
+    assert told.events == [
+        BudgetLevel("search", "day", "warn", 2.5),
+        BudgetLevel("search", "day", "spent", 2.5),
+    ]
+
+
 # sliding windows
 
 
