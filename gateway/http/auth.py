@@ -73,7 +73,7 @@ class Keyring:
         self._must_be_good(kept)
         service = self._services.get(kept.service)
         if service is None:
-            raise Unauthenticated(f"The service of this API key, `{kept.service}`, is not configured any longer.")
+            raise Unauthenticated(f"The service of this API key, `{kept.service}`, is not configured here.")
         return service
 
     def _must_be_good(self, key: ServiceKey) -> None:

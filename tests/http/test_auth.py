@@ -111,8 +111,8 @@ def test_a_rotated_key_is_good_until_the_grace_is_over(keyring: Keyring, file: K
     assert keyring.service(bearer(new.secret)) is SHOP
 
 
-def test_a_key_of_a_service_that_is_gone_is_told_so(keyring: Keyring, file: KeyFile) -> None:
-    assert "`gone`, is not configured any longer" in refusal(keyring, file.create("gone").secret)
+def test_a_key_of_a_service_that_is_not_configured_is_told_so(keyring: Keyring, file: KeyFile) -> None:
+    assert "`gone`, is not configured here" in refusal(keyring, file.create("gone").secret)
 
 
 @pytest.mark.parametrize("headers", [bearer("admin"), {"x-api-key": "admin"}])
