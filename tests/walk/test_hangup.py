@@ -87,3 +87,12 @@ def url_in(heard: Path, process: subprocess.Popen[bytes]) -> str:
         if listening is not None:
             return listening.group(1)
     raise AssertionError(heard.read_text())
+
+
+def test_a_local_model_goes_on_answering(first_day: Served) -> None:
+    first_day.process.send_signal(signal.SIGHUP)
+    first_day.wait_for(r"reloaded: ")
+    body = {"model": "local-model", "messages": [{"role": "user", "content": "Count to three."}], "max_tokens": 5}
+    answer = httpx.post(f"{first_day.url}/v1/chat/completions", json=body, trust_env=False, timeout=120)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-thriftgate-model"] == "local-model"
