@@ -39,7 +39,7 @@ class State(Section):
 class LedgerSettings(Section):
     enabled: bool = True
     keep_days: int = Field(400, ge=1)
-    max_file_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024)
+    max_file_bytes: int = Field(16 * 1024 * 1024, ge=64 * 1024)
 
 
 class Vectors(Section):

@@ -84,7 +84,8 @@ class LedgerFile:
     def _turn(self, day: int) -> None:
         """The next file; it is made when its first line is written."""
         self._close()
-        self._day = day
+        if day != self._day:
+            self._day, self._number = day, 0
         if self._head is not None:
             self._wait(orjson.dumps(self._head(), option=orjson.OPT_APPEND_NEWLINE))
 
@@ -130,7 +131,9 @@ class LedgerFile:
         """A file that was not there before, so that two processes never share one. Raises OSError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         day = _day_name(self._day)
-        self._number = max((int(path.name.split(".")[1]) for path in self.folder.glob(f"{day}.*{SUFFIX}")), default=0)
+        if self._number == 0:
+            numbers = (int(path.name.split(".")[1]) for path in self.folder.glob(f"{day}.*{SUFFIX}"))
+            self._number = max(numbers, default=0)
         while self._fd is None:
             self._number += 1
             try:
