@@ -61,7 +61,7 @@ async def gateways(
     own_valkey: Callable[..., Valkey], hand_clock: HandClock, told: EventList
 ) -> AsyncIterator[Gateways]:
     hand_clock.now_s = NOON_S
-    gateways = Gateways(own_valkey("--appendonly", "yes", "--appendfsync", "everysec"), hand_clock, told, [], [])
+    gateways = Gateways(own_valkey("--appendonly", "yes", "--appendfsync", "always"), hand_clock, told, [], [])
     yield gateways
     for client in gateways.clients:
         await client.aclose()
