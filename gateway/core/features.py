@@ -22,6 +22,8 @@ _MATHS = re.compile(
     r"\\(?:frac|int|sum|lim|sqrt)|\$[^$\n\\^_=]*[\\^_=][^$\n]*\$|[∫∑√≤≥∀∃]|\b\w\^\d|\bd[xy]/d[xy]\b"
     r"|\b\d+[ \t]*[=<>][ \t]*\w+[ \t]*[+*/^-]"
 )
+_MATHS_SIGNS = "\\$∫∑√≤≥∀∃^/=<>"
+"""No formula is without one of these, and looking for them takes a hundredth of the time."""
 _CONSTRAINT = re.compile(
     r"\b(?:must(?: not)?|should(?: not)?|exactly|at (?:least|most)|no more than|only|without|ensure|avoid|include|"
     r"do not|don't|never|always|in the format|as json|step by step)\b|^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]",
@@ -62,7 +64,7 @@ def features_of(chat: ChatRequest) -> Features:
         images=sum(_images(message.get("content")) for message in chat.messages),
         schema=_wants_schema(chat.body.get("response_format")),
         code=_CODE.search(scanned) is not None,
-        maths=_MATHS.search(scanned) is not None,
+        maths=any(sign in scanned for sign in _MATHS_SIGNS) and _MATHS.search(scanned) is not None,
         constraints=len(_CONSTRAINT.findall(scanned.lower())) + len(_CONSTRAINT.findall(rules.lower())),
     )
 

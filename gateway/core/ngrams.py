@@ -47,19 +47,15 @@ def counted(buckets: Codes) -> tuple[Codes, npt.NDArray[np.float32]]:
 
 
 def _buckets(codes: Codes, orders: Sequence[int]) -> Codes:
-    """The bucket of every run of `n` codes, for each order `n` that fits."""
-    return np.concatenate(
-        [_mixed(_rolled(codes, order)) >> np.uint32(32 - BITS) for order in orders if len(codes) >= order]
-        or [np.zeros(0, np.uint32)]
-    )
-
-
-def _rolled(codes: Codes, order: int) -> Codes:
-    runs = len(codes) - order + 1
-    rolled = np.full(runs, order, np.uint32)
-    for offset in range(order):
-        rolled = rolled * _FACTOR + codes[offset : offset + runs]
-    return rolled
+    """The bucket of every run of `n` codes, for each order `n` that fits. Each order's polynomials grow from those of
+    the order before, and differ by where they start from."""
+    found, rolled = [np.zeros(0, np.uint32)], codes
+    for order in range(1, 1 + min(orders[-1], len(codes))):
+        if order > 1:
+            rolled = rolled[:-1] * _FACTOR + codes[order - 1 :]
+        if order in orders:
+            found.append(rolled + np.uint32(order * pow(int(_FACTOR), order, 1 << 32) % (1 << 32)))
+    return _mixed(np.concatenate(found)) >> np.uint32(32 - BITS)
 
 
 def _mixed(codes: Codes) -> Codes:

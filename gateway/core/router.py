@@ -33,7 +33,8 @@ _FARTHEST = 3.0
 _STRANGEST = 6.0
 _REASONS = 3
 _AUDIBLE = 0.1
-"""A reason is said when it is at least this share of all the reasons there are."""
+"""A reason is said when it weighs at least this share of the weightiest."""
+_NAMED = (*SIGNALS, "wording")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +196,8 @@ def _reasons(inputs: Inputs, weights: RouterWeights) -> tuple[str, ...]:
     scale, head = weights.scale, weights.light
     slopes = -np.sin(inputs.values @ scale.directions + scale.phases) * head.waves
     moved = inputs.values * (scale.directions @ slopes) * np.float32(2 / math.sqrt(len(scale.phases)))
-    named = [*zip(SIGNALS, moved.tolist(), strict=True), ("wording", sum(head.wording(inputs)))]
-    named.sort(key=lambda each: (-abs(each[1]), each[0]))
-    total = sum(abs(by) for _, by in named)
-    said = [f"{'harder' if by > 0 else 'easier'}: {name}" for name, by in named if abs(by) >= _AUDIBLE * total / 4]
-    return tuple(said[:_REASONS]) or ("nothing stands out",)
+    parts = np.append(moved, np.float32(sum(head.wording(inputs))))
+    sizes = np.abs(parts)
+    loudest = np.argsort(-sizes, kind="stable")[:_REASONS]
+    audible = [at for at in loudest if sizes[at] >= _AUDIBLE * sizes[loudest[0]]]
+    return tuple(f"{'harder' if parts[at] > 0 else 'easier'}: {_NAMED[at]}" for at in audible)
