@@ -32,11 +32,15 @@ ROW = {"tier": "light", "sampling": False, "source": "tests/loopback", "checked"
 
 
 def configuration(folder: Path, upstreams: dict[str, loopback.Upstream]) -> Path:
-    """Two services that share a group's budget, with windows of their own, and one without any."""
+    """Two services that share a group's budget, one with a window of its own and something put aside, and one without
+    any."""
+    away: dict[str, Any] = {"when_unavailable": "local"}
+    own = {"tokens": 10_000_000, "window": "day", **away}
+    shared = {"usd": 1_000, "window": "month", "time_zone": "Europe/Berlin", **away}
     document = {
         "data_dir": str(folder / "state"),
         "embedder": {"engine": "none"},
-        "state": {"timeout_ms": 5_000},
+        "state": {"timeout_ms": 5_000, "allotment_share": 0.001},  # a kill charges what is put aside in full
         "ledger": {"max_file_bytes": 65_536},
         "providers": {
             kind: {"kind": kind, "base_url": upstream.base_url, "api_key": upstream.api_key}
@@ -51,9 +55,9 @@ def configuration(folder: Path, upstreams: dict[str, loopback.Upstream]) -> Path
                 **ROW,
             },
         },
-        "groups": [{"name": "acme", "budgets": [{"usd": 1_000, "window": "month", "time_zone": "Europe/Berlin"}]}],
+        "groups": [{"name": "acme", "budgets": [shared]}],
         "services": [
-            {"name": "shop", "key": "key-shop", "group": "acme", "budgets": [{"tokens": 10_000_000, "window": "day"}]},
+            {"name": "shop", "key": "key-shop", "group": "acme", "budgets": [own]},
             {"name": "search", "key": "key-search", "group": "acme"},
             {"name": "free", "key": "key-free"},
         ],
