@@ -20,7 +20,7 @@ from gateway.core.signals import signals
 from gateway.core.tiers import Tier, classify
 from gateway.offline.train_router import features_for, folds_of
 
-UNDER_COSTS = (1.0, 1.5, 2.0, 3.0)
+UNDER_COSTS = (1.0, 1.25, 1.5, 2.0, 3.0)
 _MOST_UNDER = 0.10
 _PENALTIES = (1.0, 2.0, 4.0, 8.0, 16.0)
 _RULE_WEIGHT = 0.5
