@@ -35,6 +35,7 @@ def racing(config: Config, redis_url: str) -> Config:
     """A service with a dollar, and a model of which an answer costs six cents, with ten reserved for it."""
     config["models"][TERRA]["price"] = {"input": 0, "output": 1_000}
     config["state"]["redis_url"] = redis_url
+    config["timeouts"] = {"first_token_s": 100, "between_tokens_s": 100}  # answers wait here for slow machines
     return {**config, "services": [{"name": "shop", "key": "sk-shop", "budget": {"usd": 1}}]}
 
 
