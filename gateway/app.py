@@ -42,6 +42,7 @@ from gateway.core.events import Reloaded
 from gateway.core.false_hits import FalseHits
 from gateway.core.worth import Worth, WorthRules
 from gateway.fixed_settings import refused_changes
+from gateway.flow.hosts import BreakerRules, Fleet
 from gateway.flow.meaning import Meaning, MeaningRules
 from gateway.flow.tasks import Tasks
 from gateway.generation import Generation, Parts
@@ -238,9 +239,13 @@ class Gateway:
             self._door,
             self._counter,
             self._keys,
-            ProviderParts(self._transport, self._cache, self._servers),
+            ProviderParts(self._transport, self._cache, self._servers, self._build_fleet()),
             self._semantic,
         )
+
+    def _build_fleet(self) -> Fleet:
+        upstream = self._loaded.settings.upstream
+        return Fleet(BreakerRules(upstream.breaker_failures, upstream.breaker_open_s), self._clock, self._observer)
 
     def _build_behind(self) -> FastAPI:
         """Once: its routes ask what serves now."""

@@ -5,7 +5,7 @@ request keeps the generation it began with, whole: its models and prices, its se
 generation starts nothing and owns nothing that must be stopped: connections, children, caches and the ledger are
 `Parts` of the process. So an old one needs no farewell: it is forgotten with its last request.
 
-What was learned lives on: hit rates and answer times, false hits, the state of the embedder.
+What was learned lives on: hit rates and answer times, false hits, the state of the embedder and of every host.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Generation:
         self._catalogs = catalogs
         self._services = build_services(loaded)
         self._digests = key_digests(loaded)
-        self._providers = parts.providers.build(loaded)
+        self._hosts = parts.providers.build(loaded)
         self.meaning = _meaning(settings, before)
         self._lookup = Lookup(
             parts.cache if settings.cache.exact.enabled else None,
@@ -74,7 +74,7 @@ class Generation:
             parts.clock,
             parts.tasks,
         )
-        self._embeddings = Embeddings(catalogs.embeddings, self._providers, parts.ledger, parts.observer, parts.clock)
+        self._embeddings = Embeddings(catalogs.embeddings, self._hosts, parts.ledger, parts.observer, parts.clock)
         self._keyring = self._build_keyring(settings.server.admin_key)
         self.routes = self._routes().by_path()
         self.serving = self._serving()
@@ -109,7 +109,7 @@ class Generation:
 
     def waiting_for(self) -> dict[str, str]:
         """What is not ready yet, and why."""
-        parts = {name: provider.waiting_for for name, provider in self._providers.items()}
+        parts = {name: hosts.waiting_for for name, hosts in self._hosts.items()}
         return {name: why for name, why in {**parts, "embedder": self._parts.semantic.loading}.items() if why}
 
     def absent(self) -> dict[str, str]:
@@ -158,7 +158,7 @@ class Generation:
         parts, catalog = self._parts, self._catalogs.chat
         ground = Ground(parts.ledger, parts.counter)
         policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
-        dispatch = Dispatch(self._providers, ground, policy, parts.observer, parts.clock)
+        dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock)
         questions = Questions(parts.tasks)
         pipeline = Pipeline(catalog, self._lookup, questions, dispatch, parts.observer, parts.clock)
         pipeline.check_hits(self._shadow(catalog, dispatch))

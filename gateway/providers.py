@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from gateway.adapters.data_dir import DataDir
 from gateway.adapters.http_provider import HttpProvider
@@ -17,6 +19,7 @@ from gateway.dialects.deepseek import DeepSeek
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.llamacpp import LlamaCpp
 from gateway.dialects.openai import OpenAI
+from gateway.flow.hosts import Fleet, Hosts
 from gateway.ports import Cache, Provider
 from gateway.settings import Loaded, Settings
 from gateway.settings import Provider as ProviderSettings
@@ -35,6 +38,11 @@ _BASE_URLS = {
 _EMBEDDINGS_PATHS = {"openai": "/embeddings", "llamacpp": "/embeddings"}
 _WANT_THEIR_REASONING = frozenset({"deepseek"})
 """Kinds that refuse a tool loop without the reasoning behind its calls."""
+
+
+def _host_id(provider: str, base_url: str, api_key: str | None) -> str:
+    """Another address or another key is another host, of which nothing is known yet."""
+    return hashlib.sha256("\0".join((provider, base_url, api_key or "")).encode()).hexdigest()
 
 
 def children(settings: Settings) -> dict[str, ProviderSettings]:
@@ -57,25 +65,34 @@ def _engine(provider: ProviderSettings) -> Engine:
 
 @dataclass(frozen=True, slots=True)
 class ProviderParts:
-    """What providers use and do not own: connections, remembered reasoning, children (by provider)."""
+    """What providers use and do not own: connections, remembered reasoning, children (by provider), and what is known
+    of every host."""
 
     transport: Transport
     cache: Cache
     servers: Mapping[str, LlamaServer]
+    fleet: Fleet
 
-    def build(self, loaded: Loaded) -> dict[str, Provider]:
-        """A new provider for each that is configured."""
+    def build(self, loaded: Loaded) -> dict[str, Hosts]:
+        """New providers for all that are configured."""
         deadlines = Deadlines(**loaded.settings.timeouts.model_dump())
-        return {name: self._provider(name, loaded, deadlines) for name in loaded.settings.providers}
+        return {name: self._hosts(name, loaded, deadlines) for name in loaded.settings.providers}
 
-    def _provider(self, name: str, loaded: Loaded, deadlines: Deadlines) -> Provider:
+    def _hosts(self, name: str, loaded: Loaded, deadlines: Deadlines) -> Hosts:
         if name in self.servers:
-            return self._local(name, self.servers[name], deadlines)
+            child = self.fleet.host(f"{name} child", self.servers[name].model)
+            return Hosts(self.fleet, [(child, self._local(name, self.servers[name], deadlines))])
+        settings = loaded.settings.providers[name]
+        base_url = settings.base_url or _BASE_URLS[settings.kind]
+        host = self.fleet.host(_host_id(name, base_url, settings.api_key), urlsplit(base_url).netloc)
+        return Hosts(self.fleet, [(host, self._at(name, base_url, settings.api_key, loaded, deadlines))])
+
+    def _at(self, name: str, base_url: str, api_key: str | None, loaded: Loaded, deadlines: Deadlines) -> Provider:
         settings = loaded.settings.providers[name]
         provider = HttpProvider(
             name,
-            settings.base_url or _BASE_URLS[settings.kind],
-            settings.api_key,
+            base_url,
+            api_key,
             _DIALECTS[settings.kind],
             self.transport,
             deadlines=deadlines,

@@ -100,6 +100,8 @@ class Timeouts(Section):
 class Upstream(Section):
     client: Literal["http1", "httpx"] = "http1"
     attempts_per_model: int = Field(2, ge=1, le=5)
+    breaker_failures: int = Field(5, ge=1)
+    breaker_open_s: float = Field(10.0, gt=0)
 
 
 class Alerts(Section):

@@ -10,6 +10,8 @@ import orjson
 
 from gateway.core.events import (
     AttemptFailed,
+    BreakerClosed,
+    BreakerOpened,
     Degraded,
     Event,
     Overshoot,
@@ -43,6 +45,10 @@ class OperatorLog:
                     model=event.model,
                     code=event.error_code,
                 )
+            case BreakerOpened():
+                self._write(logging.ERROR, "breaker opened", **asdict(event))
+            case BreakerClosed():
+                self._write(logging.INFO, "breaker closed", **asdict(event))
             case Overshoot():
                 self._write(logging.ERROR, "budget overshoot", **asdict(event))
             case SemanticClosed():

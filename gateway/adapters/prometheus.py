@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from gateway.core.events import (
     AttemptFailed,
+    BreakerClosed,
+    BreakerOpened,
     Degraded,
     Event,
     HitChecked,
@@ -51,6 +53,7 @@ class PrometheusMetrics:
         self._failed = self._counter(
             "attempt_failures", "Attempts at a model that failed.", "provider", "model", "code"
         )
+        self._breakers = self._gauge("breaker_open", "Hosts where a model keeps failing.", "provider", "model")
         self._overshoot = self._counter("budget_overshoot_tokens", "Tokens settled beyond a budget.", "service")
         self._overspent = self._counter("budget_overshoot_usd", "US dollars settled beyond a budget.", "service")
         self._unguarded = self._counter(
@@ -93,6 +96,10 @@ class PrometheusMetrics:
             case AttemptFailed():
                 provider, model = self._label("provider", event.provider), self._label("model", event.model)
                 self._failed.labels(provider, model, event.error_code).inc()
+            case BreakerOpened() | BreakerClosed():
+                step = 1 if isinstance(event, BreakerOpened) else -1
+                provider, model = self._label("provider", event.provider), self._label("model", event.model)
+                self._breakers.labels(provider, model).inc(step)
             case Overshoot():
                 service = self._label("service", event.service)
                 self._overshoot.labels(service).inc(event.tokens)

@@ -191,10 +191,12 @@ class LedgerUnavailable(Unavailable):
 
 
 class UpstreamError(ThriftgateError):
-    """A provider failed. `try_again`: the same model may succeed. `try_next`: another model may.
+    """A provider failed. `try_again`: the same model may succeed. `try_host`: the same model elsewhere may. `try_next`:
+    another model may.
 
     `upstream_status` is the provider's HTTP status, None when there was none. `reached` is true when the
-    provider accepted the request and may have billed for it.
+    provider accepted the request and may have billed for it. `asked` is false when nothing was sent, because it is
+    known that the provider would refuse now.
     """
 
     status = 502
@@ -202,6 +204,7 @@ class UpstreamError(ThriftgateError):
     code = "upstream_error"
     retryable = True
     try_again: ClassVar[bool] = True
+    try_host: ClassVar[bool] = True
     try_next: ClassVar[bool] = True
 
     def __init__(
@@ -212,10 +215,12 @@ class UpstreamError(ThriftgateError):
         retry_after_s: float | None = None,
         upstream_status: int | None = None,
         reached: bool = False,
+        asked: bool = True,
     ) -> None:
         super().__init__(message, param=param, retry_after_s=retry_after_s)
         self.upstream_status = upstream_status
         self.reached = reached
+        self.asked = asked
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -232,6 +237,7 @@ class UpstreamRejected(UpstreamError):
     code = "upstream_rejected"
     retryable = False
     try_again = False
+    try_host = False
     try_next = False
 
 

@@ -62,6 +62,27 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerOpened:
+    """A model has failed so often at a host of its provider, in a row, that it is not asked there for `open_s`; told
+    once, however often it is tried and fails again. `host` has no key in it; `error_code` is the last failure's."""
+
+    provider: str
+    model: str
+    host: str
+    error_code: str
+    open_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed:
+    """The counterpart of `BreakerOpened`: the model has begun to answer there."""
+
+    provider: str
+    model: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Degraded:
     """A part is broken and is being worked around; told when it breaks, not at each request.
 
@@ -192,6 +213,8 @@ class SemanticClosed:
 Event = (
     RequestFinished
     | AttemptFailed
+    | BreakerOpened
+    | BreakerClosed
     | Degraded
     | Recovered
     | Stored

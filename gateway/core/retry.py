@@ -1,9 +1,11 @@
-"""After a failed attempt: the same model again, the next one, or the truth to the client.
+"""After a failed attempt: the same model again, or leave it.
 
 Theory of operation. Retries happen only before the first chunk. One layer retries: the clients inside have none, and
-the caller's SDK will retry on its own, so attempts are few. A provider that says when to come back is obeyed: if its
-`retry-after` is longer than we may wait, it is not asked again. Waits have full jitter (AWS Builders' Library), the
-random number being passed in, so that this module stays pure.
+the caller's SDK will retry on its own, so attempts are few. Another host of the same provider is asked at once. A
+provider that says when to come back is obeyed: if its `retry-after` is longer than we may wait, it is not asked again.
+Waits have full jitter (AWS Builders' Library), the random number being passed in, so that this module stays pure.
+
+Whether the same host may be asked again at all is not decided here: `core.retry_budget` bounds it over all requests.
 """
 
 from __future__ import annotations
@@ -30,31 +32,28 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
-    """Ask the next model of the plan, if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """No model will do better: tell the client."""
+class Leave:
+    """Do not ask this model again. Whether another may do better is `error.try_next`."""
 
 
 def after_failure(
-    policy: RetryPolicy, error: UpstreamError, tried: int, fallbacks: int, jitter: float
-) -> Again | Next | GiveUp:
-    """`tried` attempts at this model so far (>= 1), `fallbacks` models left after it, `jitter` uniform in [0, 1).
+    policy: RetryPolicy, error: UpstreamError, tried: int, fallbacks: int, hosts: int, jitter: float
+) -> Again | Leave:
+    """`tried` attempts at this model so far (>= 1), `fallbacks` models left after it, `hosts` that could be
+    asked for it and were not, `jitter` uniform in [0, 1).
 
-    With another model at hand a rate-limited or timed-out one is left at once: waiting costs the client more.
+    Each host is asked once, whatever `per_model` says. With another model at hand a rate-limited or timed-out one is
+    left at once: waiting costs the client more.
     """
-    if not error.try_next:
-        return GiveUp()
+    if error.try_host and hosts:
+        return Again(0.0)
     if error.try_again and tried < policy.per_model and not (fallbacks and _is_slow(error)):
         wait_s = min(policy.cap_s, policy.base_s * 2 ** (tried - 1)) * jitter
         if error.retry_after_s is None:
             return Again(wait_s)
         if error.retry_after_s <= policy.cap_s:
             return Again(error.retry_after_s + wait_s)
-    return Next()
+    return Leave()
 
 
 def _is_slow(error: UpstreamError) -> bool:

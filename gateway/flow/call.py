@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -39,7 +40,8 @@ class Trail:
     `usage` and `cost_usd` are all that was charged, failed attempts included; `answered` is the answer's own usage,
     which savings are computed from. `mechanism` is what could have saved something, None for a pinned model's answer.
     `standings` are the budgets' at the last hold; `stepped_down` is the code of the refusal after which only what costs
-    less was asked, "" when no budget refused.
+    less was asked, "" when no budget refused. `asked` is how often each host was asked, by its id, and `passed_over`
+    says which models were not, and why.
     """
 
     call: Call
@@ -51,6 +53,8 @@ class Trail:
     cache_age_s: float = 0.0
     model: Model | None = None
     attempts: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    passed_over: list[str] = field(default_factory=list)
     dropped: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     cost_usd: Decimal = Decimal(0)
@@ -69,7 +73,7 @@ class Trail:
 
     def route_reasons(self) -> tuple[str, ...]:
         """Why this model answers."""
-        reasons = self.plan.reasons if self.plan else ()
+        reasons = (*(self.plan.reasons if self.plan else ()), *self.passed_over)
         return (*reasons, f"stepped down: {self.stepped_down}") if self.stepped_down else reasons
 
     def saving(self) -> Saving:

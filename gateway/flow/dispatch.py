@@ -20,25 +20,26 @@ from gateway.core.estimate import choices_of
 from gateway.core.events import AttemptFailed
 from gateway.core.ladder import Rung
 from gateway.core.plan import Model, Plan
-from gateway.core.retry import Again, GiveUp, Next, RetryPolicy, after_failure
+from gateway.core.retry import Again, Leave, RetryPolicy, after_failure
 from gateway.flow.call import Trail
 from gateway.flow.flight import Flight, Ground
+from gateway.flow.hosts import Hosts
 from gateway.flow.tasks import shielded
-from gateway.ports import Clock, Observer, Provider
+from gateway.ports import Clock, Observer
 
 
 class Dispatch:
-    """Holds, asks, retries, falls back. `providers` maps a catalog provider's name to its adapter."""
+    """Holds, asks, retries, falls back. `hosts` are by the catalog provider's name."""
 
     def __init__(
         self,
-        providers: Mapping[str, Provider],
+        hosts: Mapping[str, Hosts],
         ground: Ground,
         policy: RetryPolicy,
         observer: Observer,
         clock: Clock,
     ) -> None:
-        self._providers = providers
+        self._hosts = hosts
         self._ground = ground
         self._policy = policy
         self._observer = observer
@@ -59,32 +60,56 @@ class Dispatch:
     async def _launch(self, trail: Trail, plan: Plan) -> Flight:
         """Once a budget has refused an attempt, only stand-ins and local models are asked: nobody else costs less."""
         failure: ThriftgateError | None = None
-        step: Again | Next | GiveUp = Next()
         for at, model in enumerate(plan.attempts):
             if trail.stepped_down and not (model.local or model.name in plan.stand_ins):
                 continue
-            fallbacks = len(plan.attempts) - at - 1
-            tried = 0
-            while True:
+            try:
+                return await self._reach(trail, model, _rung(plan, model), fallbacks=len(plan.attempts) - at - 1)
+            except (LimitExceeded, LedgerUnavailable, UnsupportedParameter) as error:
+                failure = failure or error
+            except UpstreamError as error:
+                failure = _to_tell(failure, error)
+                if not error.asked:
+                    trail.passed_over.append(f"{model.name} passed over ({error.code})")
+                if not error.try_next:
+                    break
+        raise failure or Unavailable("No model could be tried.")
+
+    async def _reach(self, trail: Trail, model: Model, rung: Rung, fallbacks: int) -> Flight:
+        """One model, at one of its hosts after the other, and again. Raises the last failure that was one."""
+        hosts = self._hosts[model.provider]
+        failure: UpstreamError | None = None
+        tried = 0
+        while True:
+            try:
+                hosts.check(model, trail.asked)
                 tried += 1
                 trail.attempts += 1
-                try:
-                    return await self._attempt(trail, model, _rung(plan, model))
-                except (LimitExceeded, LedgerUnavailable) as error:
-                    failure, step = failure or error, Next()
-                    trail.stepped_down = trail.stepped_down or error.code or "budget"
-                except UnsupportedParameter as error:
-                    failure, step = failure or error, Next()
-                except UpstreamError as error:
-                    self._observer.tell(AttemptFailed(trail.call.id, model.name, model.provider, error.code or "error"))
-                    failure = error
-                    step = after_failure(self._policy, error, tried, fallbacks, random.random())  # noqa: S311  # jitter
-                if not isinstance(step, Again):
-                    break
+                return await self._attempt(trail, model, rung)
+            except (LimitExceeded, LedgerUnavailable) as refusal:
+                trail.stepped_down = trail.stepped_down or refusal.code or "budget"
+                raise failure or refusal from None
+            except UpstreamError as error:
+                if not error.asked:
+                    raise failure or error from None
+                failure = error
+            self._observer.tell(AttemptFailed(trail.call.id, model.name, model.provider, failure.code or "error"))
+            step = self._next_step(trail, model, failure, tried, fallbacks)
+            if not isinstance(step, Again):
+                raise failure
+            if step.after_s:
                 await asyncio.sleep(step.after_s)
-            if isinstance(step, GiveUp):
-                break
-        raise failure or Unavailable("No model could be tried.")
+
+    def _next_step(
+        self, trail: Trail, model: Model, failure: UpstreamError, tried: int, fallbacks: int
+    ) -> Again | Leave:
+        """Nobody waits for a host that could not be asked afterwards."""
+        hosts = self._hosts[model.provider]
+        others = hosts.unasked(model, trail.asked)
+        step = after_failure(self._policy, failure, tried, fallbacks, others, random.random())  # noqa: S311  # jitter
+        if isinstance(step, Again) and hosts.wait_s(model, trail.asked) > step.after_s:
+            return Leave()
+        return step
 
     async def _attempt(self, trail: Trail, model: Model, rung: Rung) -> Flight:
         """One hold, one request. A second attempt may be billed as well, so each has a reservation of its own."""
@@ -98,7 +123,7 @@ class Dispatch:
         flight = Flight(self._ground, trail, model, hold)
         each_choice = hold.output_tokens // choices_of(call.chat) if payer.is_limited else None
         try:
-            await flight.take_off(self._providers[model.provider], each_choice)
+            await flight.take_off(self._hosts[model.provider], each_choice)
         except BaseException:
             await shielded(flight.land())
             raise
@@ -109,3 +134,12 @@ def _rung(plan: Plan, model: Model) -> Rung:
     if not plan.stand_ins:
         return "wall"
     return "cheaper" if model.name in plan.stand_ins else "wanted"
+
+
+def _to_tell(before: ThriftgateError | None, error: UpstreamError) -> ThriftgateError:
+    """Of two failures, the last that was one; of models that were not asked, the one to come back to first."""
+    if before is None or error.asked:
+        return error
+    if isinstance(before, UpstreamError) and not before.asked:
+        return min(before, error, key=lambda refusal: refusal.retry_after_s or 0.0)
+    return before

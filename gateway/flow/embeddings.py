@@ -21,8 +21,9 @@ from gateway.core.pricing import from_nano
 from gateway.core.service import Service
 from gateway.core.usage import Usage
 from gateway.flow.call import outcome_of, status_of
+from gateway.flow.hosts import Hosts
 from gateway.flow.tasks import shielded
-from gateway.ports import Clock, Embedder, Ledger, Observer, Provider
+from gateway.ports import Clock, Embedder, Ledger, Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,13 @@ class Embeddings:
     def __init__(
         self,
         catalog: Catalog,
-        providers: Mapping[str, Provider],
+        hosts: Mapping[str, Hosts],
         ledger: Ledger,
         observer: Observer,
         clock: Clock,
     ) -> None:
         self._catalog = catalog
-        self._providers = providers
+        self._hosts = hosts
         self._ledger = ledger
         self._observer = observer
         self._clock = clock
@@ -115,7 +116,7 @@ class Embeddings:
 
     async def _embed(self, request: EmbeddingsRequest, model: Model) -> dict[str, Any]:
         if model.provider != self.OWN:
-            return await self._providers[model.provider].embed(request.body, model)
+            return await self._hosts[model.provider].embed(request.body, model)
         embedder = self._embedder
         if embedder is None:
             raise Unavailable("The embedder is still loading.", retry_after_s=1.0)

@@ -28,8 +28,9 @@ from gateway.core.plan import Model
 from gateway.core.pricing import from_nano
 from gateway.core.usage import Usage
 from gateway.flow.call import Trail
+from gateway.flow.hosts import Hosts
 from gateway.flow.tasks import shielded
-from gateway.ports import Hold, Ledger, Provider, TokenCounter
+from gateway.ports import Hold, Ledger, TokenCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,13 @@ class Flight:
         self._billable = True
         self._landed = False
 
-    async def take_off(self, provider: Provider, max_output_tokens: int | None) -> None:
+    async def take_off(self, hosts: Hosts, max_output_tokens: int | None) -> None:
         """Raises UpstreamError, or UnsupportedParameter; the flight must then still `land`."""
         try:
             call = self._trail.call
+            strict, asked = call.options.strict, self._trail.asked
             upstream = await self._upstream.enter_async_context(
-                provider.chat(call.chat, self.model, max_output_tokens, strict=call.options.strict)
+                hosts.chat(call.chat, self.model, max_output_tokens, strict=strict, asked=asked)
             )
             self.dropped = upstream.dropped
             self._chunks = upstream.chunks

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from gateway.adapters.operator_log import OperatorLog
-from gateway.core.events import AttemptFailed, Degraded, Event, Overshoot, Recovered, Reloaded, SemanticClosed, Stored
+from gateway.core.events import (
+    AttemptFailed,
+    BreakerClosed,
+    BreakerOpened,
+    Degraded,
+    Event,
+    Overshoot,
+    Recovered,
+    Reloaded,
+    SemanticClosed,
+    Stored,
+)
 from tests.adapters.happened import ANSWERED
 
 
@@ -46,6 +57,15 @@ def test_a_failed_attempt_names_the_request_and_the_model(lines: pytest.LogCaptu
         "model": "flash",
         "code": "upstream_cut",
     }
+
+
+def test_an_opened_breaker_is_an_error_that_names_the_host_and_its_end_is_told(lines: pytest.LogCaptureFixture) -> None:
+    level, entry = logged(lines, BreakerOpened("deep", "flash", "gpu:8080", "upstream_timeout", 10.0))
+    where = {"provider": "deep", "model": "flash", "host": "gpu:8080"}
+    assert level == "ERROR"
+    assert entry == {"event": "breaker opened", **where, "error_code": "upstream_timeout", "open_s": 10.0}
+    lines.clear()
+    assert logged(lines, BreakerClosed("deep", "flash", "gpu:8080")) == ("INFO", {"event": "breaker closed", **where})
 
 
 def test_an_overshoot_is_an_error_in_both_units(lines: pytest.LogCaptureFixture) -> None:

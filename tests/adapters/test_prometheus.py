@@ -8,6 +8,8 @@ import pytest
 from gateway.adapters.prometheus import NONE, OTHER, PrometheusMetrics
 from gateway.core.events import (
     AttemptFailed,
+    BreakerClosed,
+    BreakerOpened,
     CacheVerdict,
     Degraded,
     HitChecked,
@@ -111,6 +113,15 @@ def test_stores_failures_and_overshoots_are_counted(metrics: PrometheusMetrics) 
     assert value(metrics, "attempt_failures_total", provider="deep", model="flash", code="upstream_timeout") == 1
     assert value(metrics, "budget_overshoot_tokens_total", service="shop") == 7
     assert value(metrics, "budget_overshoot_usd_total", service="shop") == 1.5
+
+
+def test_a_models_open_breakers_are_counted_over_its_hosts(metrics: PrometheusMetrics) -> None:
+    for host in ("one:443", "two:443"):
+        metrics.tell(BreakerOpened("deep", "flash", host, "upstream_timeout", 10.0))
+    metrics.tell(BreakerClosed("deep", "flash", "one:443"))
+    metrics.tell(BreakerOpened("stranger", "stranger", "three:443", "upstream_timeout", 10.0))
+    assert value(metrics, "breaker_open", provider="deep", model="flash") == 1
+    assert value(metrics, "breaker_open", provider=OTHER, model=OTHER) == 1
 
 
 def test_a_broken_part_shows_until_it_recovers(metrics: PrometheusMetrics) -> None:

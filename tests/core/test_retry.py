@@ -16,7 +16,7 @@ from gateway.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from gateway.core.retry import Again, GiveUp, Next, RetryPolicy, after_failure
+from gateway.core.retry import Again, Leave, RetryPolicy, after_failure
 
 POLICY = RetryPolicy(per_model=3, base_s=0.25, cap_s=2.0)
 PASSING = (UpstreamUnreachable, UpstreamOverloaded, UpstreamMalformed, UpstreamCut)
@@ -24,9 +24,14 @@ KINDS = (*PASSING, UpstreamAuth, UpstreamContextLength, UpstreamRateLimited, Ups
 
 
 def after(
-    error: UpstreamError, tried: int = 1, fallbacks: int = 0, jitter: float = 0.5, policy: RetryPolicy = POLICY
-) -> Again | Next | GiveUp:
-    return after_failure(policy, error, tried, fallbacks, jitter)
+    error: UpstreamError,
+    tried: int = 1,
+    fallbacks: int = 0,
+    hosts: int = 0,
+    jitter: float = 0.5,
+    policy: RetryPolicy = POLICY,
+) -> Again | Leave:
+    return after_failure(policy, error, tried, fallbacks, hosts, jitter)
 
 
 @pytest.mark.parametrize("kind", PASSING)
@@ -41,21 +46,31 @@ def test_waits_double_up_to_the_cap() -> None:
 
 
 def test_after_the_last_attempt_comes_the_next_model() -> None:
-    assert after(UpstreamCut("x"), tried=3) == Next()
+    assert after(UpstreamCut("x"), tried=3) == Leave()
 
 
-def test_what_the_provider_refuses_no_model_is_asked() -> None:
-    assert after(UpstreamRejected("x"), fallbacks=5) == GiveUp()
+def test_what_the_provider_refuses_is_not_asked_again() -> None:
+    assert after(UpstreamRejected("x"), fallbacks=5) == Leave()
+
+
+@pytest.mark.parametrize("kind", [*PASSING, UpstreamAuth, UpstreamRateLimited, UpstreamTimeout])
+def test_another_host_is_asked_at_once_however_often_the_model_was_tried(kind: type[UpstreamError]) -> None:
+    assert after(kind("x", retry_after_s=60), tried=9, fallbacks=1, hosts=1) == Again(0.0)
+
+
+@pytest.mark.parametrize("kind", [UpstreamRejected, UpstreamContextLength])
+def test_what_is_about_the_request_no_other_host_is_asked(kind: type[UpstreamError]) -> None:
+    assert after(kind("x"), hosts=1) == Leave()
 
 
 @pytest.mark.parametrize("kind", [UpstreamContextLength, UpstreamAuth])
 def test_what_only_this_model_cannot_do_goes_to_the_next(kind: type[UpstreamError]) -> None:
-    assert after(kind("x"), fallbacks=1) == Next()
+    assert after(kind("x"), fallbacks=1) == Leave()
 
 
 @pytest.mark.parametrize("kind", [UpstreamRateLimited, UpstreamTimeout])
 def test_a_slow_model_is_left_at_once_for_another(kind: type[UpstreamError]) -> None:
-    assert after(kind("x"), fallbacks=1) == Next()
+    assert after(kind("x"), fallbacks=1) == Leave()
     assert after(kind("x"), fallbacks=0) == Again(0.125)
 
 
@@ -64,7 +79,7 @@ def test_a_providers_own_word_is_obeyed() -> None:
 
 
 def test_a_provider_that_asks_for_too_long_is_not_asked_again() -> None:
-    assert after(UpstreamOverloaded("x", retry_after_s=2.1)) == Next()
+    assert after(UpstreamOverloaded("x", retry_after_s=2.1)) == Leave()
 
 
 @given(
@@ -77,7 +92,7 @@ def test_a_provider_that_asks_for_too_long_is_not_asked_again() -> None:
 def test_a_wait_is_never_shorter_than_told_nor_longer_than_twice_the_cap(
     kind: type[UpstreamError], retry_after_s: float | None, tried: int, fallbacks: int, jitter: float
 ) -> None:
-    step = after(kind("x", retry_after_s=retry_after_s), tried, fallbacks, jitter)
+    step = after(kind("x", retry_after_s=retry_after_s), tried, fallbacks, 0, jitter)
     if isinstance(step, Again):
         assert tried < POLICY.per_model
         assert (retry_after_s or 0) <= step.after_s <= 2 * POLICY.cap_s

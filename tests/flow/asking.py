@@ -29,6 +29,7 @@ from gateway.core.worth import Worth, WorthRules
 from gateway.flow.call import Call
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.flight import Ground
+from gateway.flow.hosts import BreakerRules, Fleet, Hosts
 from gateway.flow.join import Questions
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules
@@ -174,6 +175,8 @@ def walk(provider: Script, *, max_questions: int = 100, deadline_s: float = 60.0
     )
     lookup = Lookup(shelf, 3_600, meaning, told, clock, tasks)
     questions = Questions(tasks, max_questions=max_questions)
-    dispatch = Dispatch({"p": provider}, Ground(books, Words()), RetryPolicy(per_model=1), told, clock)
+    fleet = Fleet(BreakerRules(), clock, told)
+    hosts = Hosts(fleet, [(fleet.host("p", "p"), provider)])
+    dispatch = Dispatch({"p": hosts}, Ground(books, Words()), RetryPolicy(per_model=1), told, clock)
     pipeline = Pipeline(Catalog((MODEL,)), lookup, questions, dispatch, told, clock)
     return Walk(pipeline, questions, meaning, provider, books, shelf, told)

@@ -1,0 +1,79 @@
+"""Whether one model at one host may be asked now: a pause that it asked for, and a breaker on its failures.
+
+Theory of operation. A refusal with `retry-after` (429, 503, 529) shuts the gate for that long, for every request of
+this process: nothing is sent before, because the host has said what would come of it. Failures that say the service
+is ill count in the breaker: no connection, no answer in time, a 5xx, an answer that is cut or makes no sense. What is
+about the one request says nothing of the service: a 4xx, an answer that misses the client's schema, a client that
+left. One good answer starts the count again, and the first token of any answer closes an open breaker.
+
+Who finds the gate shut gets the error that the host would have given, with the seconds that are left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.core.breaker import Breaker
+from gateway.core.errors import (
+    UpstreamAuth,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamSchemaMismatch,
+)
+
+_ABOUT_THE_REQUEST = (UpstreamRejected, UpstreamAuth, UpstreamRateLimited, UpstreamSchemaMismatch)
+_SERVER_ERROR = 500
+
+
+@dataclass(slots=True)
+class Gate:
+    """Mutable, without a clock: the caller brings the time, in seconds of any monotonic clock."""
+
+    breaker: Breaker
+    _paused_until_s: float = field(default=0.0, init=False)
+    _paused_by: UpstreamError | None = field(default=None, init=False)
+
+    def refusal(self, now_s: float) -> UpstreamError | None:
+        """Why nothing may be sent now, with `retry_after_s`; None when something may. Asking claims nothing."""
+        wait_s = self.breaker.wait_s(now_s)
+        pause_s = self._paused_until_s - now_s
+        if self._paused_by is not None and pause_s >= wait_s and pause_s > 0:
+            return _again(self._paused_by, pause_s)
+        if wait_s > 0:
+            return UpstreamOverloaded(
+                "The provider has failed repeatedly and is not asked for a while.", retry_after_s=wait_s, asked=False
+            )
+        return None
+
+    def enter(self, now_s: float) -> None:
+        """Something is sent now, nothing having been refused. Of a half-open breaker this takes the probe."""
+        self.breaker.allows(now_s)
+
+    def answered(self) -> bool:
+        """The first token has come. True when this closed the breaker."""
+        return not self.breaker.is_closed and self.breaker.succeeded()
+
+    def ended(self) -> None:
+        """The answer was whole. One that began long ago says nothing of a service that is ill now."""
+        if self.breaker.is_closed:
+            self.breaker.succeeded()
+
+    def failed(self, error: UpstreamError, now_s: float) -> bool:
+        """True when this opened the breaker."""
+        if error.retry_after_s:
+            self._paused_until_s = max(self._paused_until_s, now_s + error.retry_after_s)
+            self._paused_by = error
+        return says_ill(error) and self.breaker.failed(now_s)
+
+
+def says_ill(error: UpstreamError) -> bool:
+    """Whether a failure is the service's own, and not about the one request."""
+    if isinstance(error, _ABOUT_THE_REQUEST):
+        return False
+    return error.upstream_status is None or error.upstream_status >= _SERVER_ERROR
+
+
+def _again(error: UpstreamError, wait_s: float) -> UpstreamError:
+    return type(error)(error.message, retry_after_s=wait_s, upstream_status=error.upstream_status, asked=False)
