@@ -81,10 +81,10 @@ class Generation:
         self.attach()
 
     def __str__(self) -> str:
-        """For an operator: `3 services, 15 models (deepseek absent)`."""
+        """For an operator: `services: 3, models: 15, absent: deepseek`."""
         absent = ", ".join(sorted(self._catalogs.chat.absent))
         models = len(self._catalogs.chat.models) + len(self._catalogs.embeddings.models)
-        return f"{len(self._services)} services, {models} models" + (f" ({absent} absent)" if absent else "")
+        return f"services: {len(self._services)}, models: {models}" + (f", absent: {absent}" if absent else "")
 
     @property
     def wants_index(self) -> bool:

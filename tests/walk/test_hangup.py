@@ -48,7 +48,7 @@ def test_a_hangup_reads_the_configuration_again(served: Served, tmp_path: Path, 
     assert models(served) == {"first", "far/first"}
     write(tmp_path, redis_url, models={"second": {"provider": "far", "tier": "light", "price": "free"}})
     served.process.send_signal(signal.SIGHUP)
-    served.wait_for(r"reloaded: 0 services, 1 models$")
+    served.wait_for(r"reloaded: services: 0, models: 1$")
     assert models(served) == {"second", "far/second"}
     assert served.stop() == 0
 

@@ -75,7 +75,7 @@ async def test_twenty_streams_go_through_a_reload_whole(
         for _ in range(40):
             ticks.release()
         rewrite(tmp_path, with_shop(four_providers, models=["claude-opus-5-5"]))
-        assert (await reload(gateway)).json() == {"reloaded": True, "detail": "1 services, 4 models"}
+        assert (await reload(gateway)).json() == {"reloaded": True, "detail": "services: 1, models: 4"}
         refused = await gateway.ask("a new question", TERRA, SHOP)
         for _ in range(60):
             ticks.release()
