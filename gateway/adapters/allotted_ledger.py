@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -104,12 +105,11 @@ class AllottedLedger:
             await self._give_back(list(self._asides))
             return True
         sharers = self._sharers()
-        try:
-            for service in {**self._asides, **self._wanted}:
+        for service in {**self._asides, **self._wanted}:
+            # What there is serves on; the others may be on another node.
+            with suppress(LedgerUnavailable):
                 await self._keep(service, sharers)
-        except LedgerUnavailable:
-            return False  # what there is serves on
-        return not self._asides
+        return not (self._asides or self._wanted)
 
     async def _ask(self, id: str, payer: Payer, bid: Bid, share: float) -> Hold:
         try:

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.adapters.allotted_ledger import AllottedLedger
 from gateway.adapters.redis_client import RedisClient, connect
+from gateway.adapters.redis_keys import meter_keys
 from gateway.adapters.redis_ledger import RedisLedger
 from gateway.core.budget import Amount, Away, Budget, Payer
 from gateway.core.errors import BudgetExceeded, LedgerUnavailable
@@ -166,6 +167,16 @@ async def test_services_of_a_team_divide_its_part_between_them(gateways: Gateway
     await ledger.put_aside()
     kept = {event.service: event.tokens for event in gateways.told.events if isinstance(event, PutAside)}
     assert kept == {"a": 20, "b": 20}
+
+
+async def test_a_service_whose_sums_cannot_be_read_keeps_no_other_from_its_allotment(gateways: Gateways) -> None:
+    ledger = gateways.new()
+    await gateways.clients[0].set(meter_keys("broken", replace(LOCAL, account="broken").meter(NOON_S)).sums, "no hash")
+    with pytest.raises(LedgerUnavailable):
+        await spend(ledger, "a", Payer("broken", "broken", (replace(LOCAL, account="broken"),)), 0)
+    await spend(ledger, "b", SEARCH, 0)
+    await ledger.put_aside()
+    assert PutAside("search", 50, 5_000) in gateways.told.events
 
 
 async def test_requests_beside_an_allotment_ask_redis_as_often_as_without(
