@@ -61,6 +61,9 @@ class BatchingLedger(Ledger, Protocol):
     def is_behind(self) -> bool:
         """Whether Redis has not confirmed something it was told."""
 
+    def unix_s(self) -> float:
+        """The clock by which it chooses windows."""
+
     def before_batches(self, tell: Callable[[Hold, Amount], None]) -> None:
         """From now on `tell` hears of each batch before Redis does: a hold with the batch's own id, and its sum."""
 
@@ -151,11 +154,11 @@ class JournaledLedger:
 
     def _asked(self, id: str, payer: Payer, bid: Bid) -> Entry:
         """Before the ledger has answered it is not known in which windows: these, or those that begin at once."""
-        now_s = self._clock.unix_s()
-        moments = (now_s, now_s + _WINDOW_SLACK_S)
+        ledger_s = self._inner.unix_s()
+        moments = (ledger_s, ledger_s + _WINDOW_SLACK_S)
         meters = dict.fromkeys(budget.meter(at_s) for at_s in moments for budget in payer.budgets)
         most = bid.amount(bid.most_output_tokens)
-        return Entry("hold", now_s, id, payer.name, payer.tag, tuple(meters), most, True, now_s)
+        return Entry("hold", self._clock.unix_s(), id, payer.name, payer.tag, tuple(meters), most, True, ledger_s)
 
     def _entry(self, kind: EntryKind, hold: Hold, amount: Amount) -> Entry:
         now_s, reserved = self._clock.unix_s(), any(budget.limits() for budget in hold.budgets)

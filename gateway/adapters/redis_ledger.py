@@ -99,6 +99,10 @@ class RedisLedger:
         """Whether Redis has not confirmed something that it was told, or that it cannot be told now."""
         return self._backlog.is_behind
 
+    def unix_s(self) -> float:
+        """The server's clock, as far as its replies have told it."""
+        return self._clock.unix_s() + self._ahead_s
+
     def before_batches(self, tell: Callable[[Hold, Amount], None]) -> None:
         """From now on `tell` hears of each batch of spend that was never reserved before Redis does: a hold with the
         batch's own id, and the sum."""
@@ -173,7 +177,7 @@ class RedisLedger:
     async def standing(self, payer: Payer) -> tuple[Standing, ...]:
         """As written: what still waits here or in other gateways is not in it."""
         for _ in range(_TRIES if payer.budgets else 0):
-            at_s = self._server_unix_s()
+            at_s = self.unix_s()
             meters = [budget.meter(at_s) for budget in payer.budgets]
             told = self._known.told(payer.tag)
             try:
@@ -202,7 +206,7 @@ class RedisLedger:
 
     def _asking(self, id: str, payer: Payer, bid: Bid) -> Hold:
         """As it would be if all of the bid were granted now."""
-        at_s, most = self._server_unix_s(), bid.most_output_tokens
+        at_s, most = self.unix_s(), bid.most_output_tokens
         meters = tuple(budget.meter(at_s) for budget in payer.budgets)
         return Hold(id, payer.name, payer.tag, bid.amount(most), most, at_s, payer.budgets, meters)
 
@@ -301,9 +305,6 @@ class RedisLedger:
 
     def _mind_the_clock(self, reply: Reply) -> None:
         self._ahead_s = reply.now_s - self._clock.unix_s()
-
-    def _server_unix_s(self) -> float:
-        return self._clock.unix_s() + self._ahead_s
 
     def _unavailable(self, service: str) -> LedgerUnavailable:
         return LedgerUnavailable(

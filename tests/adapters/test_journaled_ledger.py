@@ -13,7 +13,7 @@ import pytest
 
 from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.ledger_file import LedgerFile, ledger_files
-from gateway.adapters.redis_client import RedisClient
+from gateway.adapters.redis_client import RedisClient, connect
 from gateway.adapters.redis_ledger import Rebuild, RedisLedger
 from gateway.core.books import Books
 from gateway.core.budget import LATE_MS, NOTHING, Amount, Bid, Payer
@@ -24,6 +24,7 @@ from gateway.ports import Hold, Standing
 from tests.adapters.happened import ANSWERED
 from tests.fixtures.ledger import LEASE_S, SEARCH, UNLIMITED, bid, sums_of
 from tests.fixtures.semantic import EventList, HandClock
+from tests.fixtures.state import PATIENT_S, Valkey
 
 Point = Literal["before hold", "after hold", "before settle", "after settle"]
 ASKED, USED = Amount(60, 600), Amount(10, 100)
@@ -40,6 +41,9 @@ class Mortal:
     @property
     def is_behind(self) -> bool:
         return self._ledger.is_behind
+
+    def unix_s(self) -> float:
+        return self._ledger.unix_s()
 
     def before_batches(self, tell: Callable[[Hold, Amount], None]) -> None:
         self._ledger.before_batches(tell)
@@ -285,6 +289,28 @@ async def test_a_line_that_says_nothing_is_told_and_does_not_keep_a_gateway_from
     async with world.living():
         assert await world.in_redis(SEARCH) == {"settled_tokens": 30, "settled_nano_usd": 300}
     assert world.told.events == [Degraded("ledger_file", f"{file}:2: `at` is not a number")]
+
+
+async def test_while_settlements_wait_for_redis_the_file_says_so(
+    world: World, own_valkey: Callable[[], Valkey], tmp_path: Path
+) -> None:
+    valkey = own_valkey()
+    client = connect(valkey.url, timeout_s=PATIENT_S)
+    inner = RedisLedger(client, world.clock, world.told, timeout_s=PATIENT_S)
+    file = LedgerFile(tmp_path, world.clock, world.told, max_file_bytes=10_000, keep_days=3)
+    journal = JournaledLedger(inner, file, world.clock, world.told)
+    holds = [await journal.hold(f"req_{number}", SEARCH, bid(10)) for number in range(3)]
+    valkey.kill()
+    await journal.settle(holds[0], NOTHING)
+    await journal.settle(holds[1], NOTHING)
+    valkey.start()
+    assert await inner.flush()
+    await journal.settle(holds[2], NOTHING)
+    assert [line["type"] for line in world.lines("settle", "behind", "even")] == [
+        "settle", "behind", "settle", "settle", "even"
+    ]  # fmt: skip
+    await journal.stop()
+    await client.aclose()
 
 
 async def test_a_request_is_told_into_the_same_file(world: World) -> None:
