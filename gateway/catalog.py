@@ -66,7 +66,7 @@ def _own_embedder(loaded: Loaded) -> Iterator[Model]:
 def _model(name: str, model: ModelSettings, provider: Provider, price: Price, timeouts: Timeouts) -> Model:
     upstream = model.upstream or (provider.model if provider.kind == "llamacpp" else None) or name
     window = model.context_tokens
-    if window is None and provider.kind == "llamacpp" and provider.base_url is None:
+    if window is None and provider.is_child:
         window = provider.context_tokens  # of our own child, whose slots we have sized ourselves
     return Model(
         name,

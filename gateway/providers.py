@@ -47,11 +47,7 @@ def _host_id(provider: str, base_url: str, api_key: str | None) -> str:
 
 def children(settings: Settings) -> dict[str, ProviderSettings]:
     """The providers that are child processes of this gateway, by name."""
-    return {
-        name: provider
-        for name, provider in settings.providers.items()
-        if provider.kind == "llamacpp" and provider.base_url is None
-    }
+    return {name: provider for name, provider in settings.providers.items() if provider.is_child}
 
 
 def build_servers(settings: Settings, data_dir: DataDir) -> dict[str, LlamaServer]:
@@ -83,9 +79,12 @@ class ProviderParts:
             child = self.fleet.host(f"{name} child", self.servers[name].model)
             return Hosts(self.fleet, [(child, self._local(name, self.servers[name], deadlines))])
         settings = loaded.settings.providers[name]
-        base_url = settings.base_url or _BASE_URLS[settings.kind]
-        host = self.fleet.host(_host_id(name, base_url, settings.api_key), urlsplit(base_url).netloc)
-        return Hosts(self.fleet, [(host, self._at(name, base_url, settings.api_key, loaded, deadlines))])
+        hosts = []
+        for number, at in enumerate(loaded.hosts(name), 1):
+            base_url = at.base_url or _BASE_URLS[settings.kind]
+            host = self.fleet.host(_host_id(name, base_url, at.api_key), f"{urlsplit(base_url).netloc} ({number})")
+            hosts.append((host, self._at(name, base_url, at.api_key, loaded, deadlines)))
+        return Hosts(self.fleet, hosts)
 
     def _at(self, name: str, base_url: str, api_key: str | None, loaded: Loaded, deadlines: Deadlines) -> Provider:
         settings = loaded.settings.providers[name]

@@ -54,16 +54,27 @@ class EmbedderSettings(Section):
     allow_download: bool = False
 
 
-class Provider(Section):
-    kind: Literal["llamacpp", "deepseek", "anthropic", "openai"]
+class Host(Section):
     base_url: str | None = None
     api_key: str | None = Field(None, min_length=1)
+
+
+class Provider(Host):
+    """Without `hosts` it is the one host itself."""
+
+    kind: Literal["llamacpp", "deepseek", "anthropic", "openai"]
+    hosts: list[Host] = Field(default_factory=list)
     model: str | None = None
     launcher: Literal["xllamacpp", "llama-cpp-python"] = "xllamacpp"
     context_tokens: int = Field(2_048, ge=256)
     parallel: int = Field(4, ge=1)
     threads: int = Field(1, ge=1)
     max_concurrency: int | None = Field(None, ge=1)
+
+    @property
+    def is_child(self) -> bool:
+        """Whether it is a process of this gateway's own."""
+        return self.kind == "llamacpp" and self.base_url is None and not self.hosts
 
 
 class ExactCache(Section):
@@ -145,9 +156,26 @@ class Loaded:
         self.again = again
 
     def absence(self, provider: str) -> str | None:
-        """Why a provider cannot be used: its key's variable is not set. None when nothing is missing."""
-        variable = self.source.unset.get(("providers", provider, "api_key"))
-        return f"{variable} is not set" if variable else None
+        """Why a provider cannot be used: no host's key's variable is set. None when it can."""
+        unset = self._unset_keys(provider)
+        return f"{' and '.join(dict.fromkeys(unset))} is not set" if all(unset) else None
+
+    def hosts(self, provider: str) -> list[Host]:
+        """Where it can be asked, and with which key; those whose key's variable is set."""
+        return [
+            host for host, unset in zip(self._hosts(provider), self._unset_keys(provider), strict=True) if not unset
+        ]
+
+    def _hosts(self, provider: str) -> list[Host]:
+        settings = self.settings.providers[provider]
+        return settings.hosts or [settings]
+
+    def _unset_keys(self, provider: str) -> list[str]:
+        """Of each host the variable of its key that is not set, "" where nothing is missing."""
+        unset, path = self.source.unset, ("providers", provider)
+        if not self.settings.providers[provider].hosts:
+            return [unset.get((*path, "api_key"), "")]
+        return [unset.get((*path, "hosts", at, "api_key"), "") for at in range(len(self._hosts(provider)))]
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ, **overrides: Any) -> Loaded:
@@ -188,9 +216,9 @@ def _overridden(
 
 
 def _unset_secrets(source: Source) -> Iterator[Problem]:
-    """Only a provider may do without its key: it is then absent."""
+    """Only a provider's host may do without its key: it is then absent."""
     for path, variable in source.unset.items():
-        if not (len(path) == 3 and path[0] == "providers" and path[2] == "api_key"):
+        if not (path[0] == "providers" and path[-1] == "api_key" and len(path) in (3, 5)):
             yield Problem(source.where(path), f"`{_dotted(path)}`: {variable} is not set", f"set {variable}, not empty")
 
 
@@ -222,23 +250,34 @@ def _contradictions(settings: Settings, source: Source) -> Iterator[Problem]:
         yield Problem(
             where, f"`cache.semantic.judge_model`: no chat model `{judge}`", "use a chat model's name from `models:`"
         )
-    for name, provider in settings.providers.items():
-        if provider.kind == "llamacpp" and provider.base_url is None and provider.model is None:
-            where = source.where(("providers", name))
-            yield Problem(where, f"`providers.{name}` has neither `model` nor `base_url`", "add `model: smollm2-135m`")
-        if (
-            provider.kind != "llamacpp"
-            and provider.api_key is None
-            and ("providers", name, "api_key") not in source.unset
-        ):
-            mend = f"add `api_key: os.environ/{provider.kind.upper()}_API_KEY`"
-            yield Problem(source.where(("providers", name)), f"`providers.{name}` has no `api_key`", mend)
+    yield from _provider_problems(settings, source)
     if not settings.services and not is_loopback(settings.server.host):
         yield Problem(
             source.where(("server", "host")),
             f"`server.host` is {settings.server.host}, reachable by others, and no service has a key",
             "configure `services:` with keys, or bind to 127.0.0.1",
         )
+
+
+def _provider_problems(settings: Settings, source: Source) -> Iterator[Problem]:
+    for name, provider in settings.providers.items():
+        path: KeyPath = ("providers", name)
+        if provider.is_child and provider.model is None:
+            mend = "add `model: smollm2-135m`"
+            yield Problem(source.where(path), f"`providers.{name}` has neither `model` nor `base_url`", mend)
+        if provider.hosts and (provider.base_url or provider.api_key or (*path, "api_key") in source.unset):
+            mend = "write each address and key as one of `hosts`"
+            yield Problem(
+                source.where(path), f"`providers.{name}` has `hosts`, and an address or key beside them", mend
+            )
+        places = [(*path, "hosts", at) for at in range(len(provider.hosts))] or [path]
+        for place, host in zip(places, provider.hosts or [provider], strict=True):
+            if provider.kind == "llamacpp":
+                if provider.hosts and host.base_url is None:
+                    yield Problem(source.where(place), f"`{_dotted(place)}` has no `base_url`", "add it, with /v1")
+            elif host.api_key is None and (*place, "api_key") not in source.unset:
+                mend = f"add `api_key: os.environ/{provider.kind.upper()}_API_KEY`"
+                yield Problem(source.where(place), f"`{_dotted(place)}` has no `api_key`", mend)
 
 
 def _model_problems(settings: Settings, source: Source) -> Iterator[Problem]:

@@ -222,6 +222,39 @@ def test_a_wrong_provider_is_told(configuration: Configuration, provider: str, m
     assert found.mend
 
 
+TWO_HOSTS = """\
+providers:
+  far: {kind: openai, hosts: [{base_url: "http://one/v1", api_key: os.environ/ONE}, {api_key: os.environ/TWO}]}
+models:
+  m: {provider: far, tier: light, price: free}
+"""
+
+
+def test_a_host_without_its_key_is_left_out_and_a_provider_without_any_is_absent(configuration: Configuration) -> None:
+    one = configuration.load(TWO_HOSTS, {"ONE": SECRET})
+    assert (one.absence("far"), [host.base_url for host in one.hosts("far")]) == (None, ["http://one/v1"])
+    none = configuration.load(TWO_HOSTS)
+    assert (none.absence("far"), none.hosts("far")) == ("ONE and TWO is not set", [])
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (
+            "kind: openai, api_key: k, hosts: [{api_key: k}]",
+            "`providers.far` has `hosts`, and an address or key beside",
+        ),
+        ("kind: openai, hosts: [{base_url: 'http://one/v1'}]", "`providers.far.hosts.0` has no `api_key`"),
+        ("kind: llamacpp, hosts: [{api_key: k}]", "`providers.far.hosts.0` has no `base_url`"),
+    ],
+)
+def test_hosts_that_cannot_be_asked_are_refused(configuration: Configuration, written: str, told: str) -> None:
+    models = TWO_HOSTS.partition("models:")[2]
+    found = configuration.problem(f"providers:\n  far: {{{written}}}\nmodels:{models}")
+    assert told in found.message
+    assert found.mend
+
+
 def test_all_problems_are_told_at_once(configuration: Configuration) -> None:
     found = configuration.problems(LEAST + "server: {port: x}\ntimeouts: {total_s: 0}\nnonsense: 1\n")
     assert [problem.where.rpartition(":")[2] for problem in found] == ["5", "6", "7"]

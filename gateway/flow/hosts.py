@@ -95,7 +95,7 @@ class Hosts:
     def waiting_for(self) -> str | None:
         """What all hosts are still starting, or None when one can answer."""
         waiting = [provider.waiting_for for _, provider in self._hosts]
-        return waiting[0] if all(waiting) else None
+        return waiting[0] if waiting and all(waiting) else None
 
     def unasked(self, model: Model, asked: Asked) -> int:
         """How many hosts this request could ask now and has not asked."""

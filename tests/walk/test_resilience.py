@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,60 @@ async def test_a_model_that_is_not_asked_is_no_failed_attempt(
     assert len(failed) == 1
     assert [event.attempts for event in finished] == [1, 0, 0, 0, 0]
     assert sum(event.cost_usd for event in finished) == pytest.approx(0)
+
+
+@pytest.fixture
+async def two_hosts(openai_upstream: loopback.Upstream) -> AsyncIterator[tuple[loopback.Upstream, loopback.Upstream]]:
+    async with loopback.serve(loopback.OpenAI()) as other:
+        yield openai_upstream, other
+
+
+def at(config: Config, *base_urls: str, **provider: Any) -> Config:
+    """The OpenAI provider at these addresses."""
+    hosts = [{"base_url": base_url, "api_key": config["providers"]["openai"]["api_key"]} for base_url in base_urls]
+    return {**config, "providers": {**config["providers"], "openai": {"kind": "openai", "hosts": hosts, **provider}}}
+
+
+async def test_with_one_of_two_hosts_dead_nobody_fails(tmp_path: Path, four_providers: Config) -> None:
+    async with loopback.serve(loopback.OpenAI()) as alive:
+        config = at(four_providers, "http://127.0.0.1:9/v1", alive.base_url)
+        async with running(tmp_path, with_breaker(config, 1)) as gateway:
+            answers = await storm(gateway, TERRA, requests=100, at_once=20)
+            (told,) = opened(gateway)
+            late = await gateway.ask("Is one of you still dead?", TERRA)
+    assert {answer.status_code for answer in answers} == {200}
+    assert told.host == "127.0.0.1:9 (1)"
+    assert late.headers["x-thriftgate-attempts"] == "1", "the dead host is not asked any more"
+
+
+@pytest.mark.parametrize("fault", [loopback.Silence(), loopback.Refuse(500), loopback.rate_limited(3_600)])
+async def test_with_one_of_two_hosts_ill_nobody_fails(
+    tmp_path: Path,
+    four_providers: Config,
+    two_hosts: tuple[loopback.Upstream, loopback.Upstream],
+    fault: loopback.Step,
+) -> None:
+    ill, well = two_hosts
+    ill.always(fault)
+    config = at(four_providers, ill.base_url, well.base_url)
+    async with running(tmp_path, with_breaker(config, 2, timeouts={"first_token_s": 0.5})) as gateway:
+        answers = [await gateway.ask(f"Question {number}?", TERRA, stream=True) for number in range(20)]
+    assert [answer.status_code for answer in answers] == [200] * 20
+    assert len(ill.requests) <= 2
+    assert len(well.requests) == 20
+
+
+async def test_requests_at_once_are_shared_among_the_hosts(
+    tmp_path: Path, four_providers: Config, two_hosts: tuple[loopback.Upstream, loopback.Upstream]
+) -> None:
+    one, two = two_hosts
+    ticks = asyncio.Semaphore(0)
+    for host in two_hosts:
+        host.always(loopback.Gated(ticks, loopback.Answer("yes")))
+    async with running(tmp_path, at(four_providers, one.base_url, two.base_url)) as gateway:
+        asking = asyncio.ensure_future(storm(gateway, TERRA, requests=20, at_once=20))
+        await asyncio.gather(one.arrival(10), two.arrival(10))
+        for _ in range(1_000):
+            ticks.release()
+        assert {answer.status_code for answer in await asking} == {200}
+    assert (len(one.requests), len(two.requests)) == (10, 10)
