@@ -6,7 +6,8 @@ an epoch that is over are what that memory held; those of the present one are kn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.ledger_script import Reply
@@ -27,21 +28,21 @@ class KnownSums:
 
     def __init__(self) -> None:
         self._epochs: dict[str, str] = {}
-        self._told: dict[str, int] = {}
+        self._told: Counter[tuple[str, Budget]] = Counter()
         self._heard: dict[str, dict[Budget, Heard]] = {}
 
     def epoch(self, tag: str) -> str:
         """The one this process goes by; "" before it has heard of any."""
         return self._epochs.get(tag, "")
 
-    def told(self, tag: str) -> int:
-        """How often Redis has been told what it had lost."""
-        return self._told.get(tag, 0)
+    def told(self, tag: str, budgets: Sequence[Budget]) -> list[int]:
+        """How often Redis has been told what it had lost of each."""
+        return [self._told[tag, budget] for budget in budgets]
 
-    def begin(self, tag: str, epoch: str) -> None:
-        """Redis has been told, and this is the present epoch."""
+    def begin(self, tag: str, epoch: str, budgets: Iterable[Budget]) -> None:
+        """Redis has been told of these, and this is the present epoch."""
         self._epochs[tag] = epoch
-        self._told[tag] = self.told(tag) + 1
+        self._told.update((tag, budget) for budget in budgets)
 
     def hear(self, tag: str, budgets: Sequence[Budget], meters: Sequence[str], reply: Reply, first: int) -> None:
         """The reply's pairs from `first` on are the use of these meters. What is out of another epoch, or of a window

@@ -141,7 +141,7 @@ class RedisLedger:
         elsewhere: list[Hold] = []
         for _ in range(_TRIES):
             walls = [budget.wall(asked.at_s, share) for budget in payer.budgets]
-            told = self._known.told(payer.tag)
+            told = self._known.told(payer.tag, payer.budgets)
             reply = await self._ask_to_hold(asked, bid, walls)
             if reply.word == "held":
                 return self._granted(asked, bid, reply)
@@ -179,7 +179,7 @@ class RedisLedger:
         for _ in range(_TRIES if payer.budgets else 0):
             at_s = self.unix_s()
             meters = [budget.meter(at_s) for budget in payer.budgets]
-            told = self._known.told(payer.tag)
+            told = self._known.told(payer.tag, payer.budgets)
             try:
                 reply = await self._script.standing(payer.tag, payer.budgets, at_s, self._known.epoch(payer.tag))
             except RedisTrouble as error:
@@ -247,20 +247,20 @@ class RedisLedger:
         used, back_ms = reply.amounts(0, count), reply.numbers[2 * count :]
         return Refusal(asked.budgets, used, back_ms, reply.now_s).error(bid, share)
 
-    async def _restore(self, payer: Payer, reply: Reply, told: int) -> None:
-        """Tell Redis what it has lost, unless it was told since it was asked: `rebuild` would count what came after."""
+    async def _restore(self, payer: Payer, reply: Reply, told: Sequence[int]) -> None:
+        """Tell Redis what it has lost, unless some of it was `told` since it was asked: then it must be asked again."""
         async with self._restoring:
-            if self._known.told(payer.tag) != told:
+            if self._known.told(payer.tag, payer.budgets) != told:
                 return
-            known = dict.fromkeys(payer.budgets, NOTHING)
-            known |= self._known.before(payer.tag, reply.epoch, reply.now_s)
-            lost = [budget.meter(reply.now_s) for budget, n in zip(payer.budgets, reply.numbers, strict=True) if n]
+            gone = [budget for budget, is_lost in zip(payer.budgets, reply.numbers, strict=True) if is_lost]
+            known = dict.fromkeys(gone, NOTHING) | self._known.before(payer.tag, reply.epoch, reply.now_s)
+            lost = [budget.meter(reply.now_s) for budget in gone]
             rebuilt = await self._rebuild(payer.tag, lost) if self._rebuild is not None else {}
             try:
                 restored = await self._script.restore(payer.tag, known, rebuilt, reply.now_s, uuid4().hex)
             except RedisTrouble as error:
                 raise self._unavailable(payer.name) from error
-            self._known.begin(payer.tag, restored.epoch)
+            self._known.begin(payer.tag, restored.epoch, known)
 
     def _write_later(self, settlement: Settlement) -> None:
         self._backlog.add(settlement)

@@ -51,8 +51,8 @@ def test_a_reply_out_of_another_memory_changes_nothing() -> None:
 
 def test_after_a_new_epoch_has_begun_its_own_sums_replace_the_old() -> None:
     known = heard(reply(5))
-    known.begin("search", "second")
-    assert (known.epoch("search"), known.told("search")) == ("second", 1)
+    known.begin("search", "second", [DAY])
+    assert (known.epoch("search"), known.told("search", [DAY])) == ("second", [1])
     known.hear("search", (DAY,), METERS, reply(7, NOON_S + 1, "second"), 0)
     assert known_before(known, "second") == {}
     assert known_before(known, "third") == {DAY: Amount(7)}

@@ -114,6 +114,17 @@ async def test_two_hundred_at_once_after_it_are_granted_what_is_left_and_no_more
     assert sum(isinstance(answer, BudgetExceeded) for answer in answers) == 194
 
 
+async def test_fifty_services_of_a_team_may_be_the_first_at_once(
+    rebuilding: Callable[[Mapping[str, Amount]], RedisLedger], asked_for: list[Sequence[str]]
+) -> None:
+    ledger = rebuilding({"team/month:2100-06": Amount(500)})
+    payers = [Payer(name, "team", (replace(DAY, account=name), TEAM)) for name in map(str, range(50))]
+    holds = await asyncio.gather(*(ledger.hold(payer.name, payer, bid(10)) for payer in payers))
+    assert await used(ledger, payers[0]) == [Amount(10), Amount(1_000)]
+    assert len(holds) == len(asked_for) == 50
+    assert sum("team/month:2100-06" in meters for meters in asked_for) == 1
+
+
 async def test_a_gateway_that_has_just_started_asks_elsewhere_what_was_used(
     rebuilding: Callable[[Mapping[str, Amount]], RedisLedger],
 ) -> None:
