@@ -42,8 +42,8 @@ def word_buckets(text: str) -> Codes:
 def counted(buckets: Codes) -> tuple[Codes, npt.NDArray[np.float32]]:
     """The buckets that occur, once each and in order, and the logarithm of one more than how often."""
     counts = np.bincount(buckets, minlength=BUCKETS)
-    found = np.flatnonzero(counts).astype(np.uint32)
-    return found, np.log1p(counts[found], dtype=np.float32)
+    found = np.flatnonzero(counts > 0)
+    return found.astype(np.uint32), np.log1p(counts[found].astype(np.float32))
 
 
 def _buckets(codes: Codes, orders: Sequence[int]) -> Codes:

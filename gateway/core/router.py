@@ -55,6 +55,8 @@ class Inputs:
     """A prompt on the scale. The three parts of length 1 or √2 are what a head weighs."""
 
     values: Floats
+    angles: Floats
+    """The projections; `waves` are their cosines. Kept because the slopes for the reasons need them again."""
     waves: Floats
     chars: tuple[Codes, Floats]
     words: tuple[Codes, Floats]
@@ -152,10 +154,12 @@ def forecast(features: Features, weights: RouterWeights) -> Forecast | None:
 def inputs_of(question: str, raw: Floats, scale: Scale) -> Inputs:
     """`raw` are the question's `signals`."""
     values = np.clip((raw - scale.centre) / scale.spread, -_FARTHEST, _FARTHEST)
+    angles = values @ scale.directions + scale.phases
     lower = question.lower()
     return Inputs(
         values,
-        np.cos(values @ scale.directions + scale.phases) * np.float32(2 / math.sqrt(len(scale.phases))),
+        angles,
+        np.cos(angles) * np.float32(2 / math.sqrt(len(scale.phases))),
         _weighed(char_buckets(lower), scale.char_rarity),
         _weighed(word_buckets(lower), scale.word_rarity),
     )
@@ -188,13 +192,13 @@ def prior_gain(raw: Floats) -> float:
 def _weighed(buckets: Codes, rarity: Floats) -> tuple[Codes, Floats]:
     found, logs = counted(buckets)
     shares = logs * rarity[found]
-    return found, shares / max(float(np.linalg.norm(shares)), 1e-9)
+    return found, shares / max(math.sqrt(float(shares @ shares)), 1e-9)
 
 
 def _reasons(inputs: Inputs, weights: RouterWeights) -> tuple[str, ...]:
     """The signals that moved this score most: the score's slope at each, times how far it is from the ordinary."""
     scale, head = weights.scale, weights.light
-    slopes = -np.sin(inputs.values @ scale.directions + scale.phases) * head.waves
+    slopes = -np.sin(inputs.angles) * head.waves
     moved = inputs.values * (scale.directions @ slopes) * np.float32(2 / math.sqrt(len(scale.phases)))
     parts = np.append(moved, np.float32(sum(head.wording(inputs))))
     sizes = np.abs(parts)
