@@ -75,16 +75,18 @@ class ProviderParts:
         return {name: self._hosts(name, loaded, deadlines) for name in loaded.settings.providers}
 
     def _hosts(self, name: str, loaded: Loaded, deadlines: Deadlines) -> Hosts:
-        if name in self.servers:
-            child = self.fleet.host(f"{name} child", self.servers[name].model)
-            return Hosts(self.fleet, [(child, self._local(name, self.servers[name], deadlines))])
         settings = loaded.settings.providers[name]
+        server = self.servers.get(name)
+        if server is not None:
+            child = self.fleet.host(f"{name} child", server.model)
+            provider = self._local(name, server, deadlines)
+            return Hosts(self.fleet, [(child, provider)], lambda: server.total_slots, settings.max_wait_s)
         hosts = []
         for number, at in enumerate(loaded.hosts(name), 1):
             base_url = at.base_url or _BASE_URLS[settings.kind]
             host = self.fleet.host(_host_id(name, base_url, at.api_key), f"{urlsplit(base_url).netloc} ({number})")
             hosts.append((host, self._at(name, base_url, at.api_key, loaded, deadlines)))
-        return Hosts(self.fleet, hosts)
+        return Hosts(self.fleet, hosts, lambda: settings.max_concurrency, settings.max_wait_s)
 
     def _at(self, name: str, base_url: str, api_key: str | None, loaded: Loaded, deadlines: Deadlines) -> Provider:
         settings = loaded.settings.providers[name]

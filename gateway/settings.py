@@ -70,6 +70,7 @@ class Provider(Host):
     parallel: int = Field(4, ge=1)
     threads: int = Field(1, ge=1)
     max_concurrency: int | None = Field(None, ge=1)
+    max_wait_s: float | None = Field(None, ge=0)
 
     @property
     def is_child(self) -> bool:
@@ -270,6 +271,9 @@ def _provider_problems(settings: Settings, source: Source) -> Iterator[Problem]:
             yield Problem(
                 source.where(path), f"`providers.{name}` has `hosts`, and an address or key beside them", mend
             )
+        if provider.max_wait_s is not None and provider.max_concurrency is None and not provider.is_child:
+            mend = "add `max_concurrency`, for a llama-server its `total_slots`"
+            yield Problem(source.where(path), f"`providers.{name}.max_wait_s` is of a queue that is not here", mend)
         places = [(*path, "hosts", at) for at in range(len(provider.hosts))] or [path]
         for place, host in zip(places, provider.hosts or [provider], strict=True):
             if provider.kind == "llamacpp":

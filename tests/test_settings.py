@@ -245,6 +245,7 @@ def test_a_host_without_its_key_is_left_out_and_a_provider_without_any_is_absent
             "`providers.far` has `hosts`, and an address or key beside",
         ),
         ("kind: openai, hosts: [{base_url: 'http://one/v1'}]", "`providers.far.hosts.0` has no `api_key`"),
+        ("kind: openai, api_key: k, max_wait_s: 5", "`providers.far.max_wait_s` is of a queue that is not here"),
         ("kind: llamacpp, hosts: [{api_key: k}]", "`providers.far.hosts.0` has no `base_url`"),
     ],
 )

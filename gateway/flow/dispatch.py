@@ -22,6 +22,7 @@ from gateway.core.ladder import Rung
 from gateway.core.plan import Model, Plan
 from gateway.core.retry import Again, Leave, RetryPolicy, after_failure
 from gateway.flow.call import Trail
+from gateway.flow.candidates import candidates
 from gateway.flow.flight import Flight, Ground
 from gateway.flow.hosts import Hosts
 from gateway.flow.tasks import shielded
@@ -60,11 +61,13 @@ class Dispatch:
     async def _launch(self, trail: Trail, plan: Plan) -> Flight:
         """Once a budget has refused an attempt, only stand-ins and local models are asked: nobody else costs less."""
         failure: ThriftgateError | None = None
-        for at, model in enumerate(plan.attempts):
+        models, reasons = candidates(plan, self._hosts)
+        trail.passed_over.extend(reasons)
+        for at, model in enumerate(models):
             if trail.stepped_down and not (model.local or model.name in plan.stand_ins):
                 continue
             try:
-                return await self._reach(trail, model, _rung(plan, model), fallbacks=len(plan.attempts) - at - 1)
+                return await self._reach(trail, model, _rung(plan, model), fallbacks=len(models) - at - 1)
             except (LimitExceeded, LedgerUnavailable, UnsupportedParameter) as error:
                 failure = failure or error
             except UpstreamError as error:

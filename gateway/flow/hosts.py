@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,6 +29,7 @@ from gateway.core.gate import Gate, says_ill
 from gateway.core.peak_ewma import PeakEwma
 from gateway.core.plan import Model
 from gateway.core.retry_budget import RetryBudget
+from gateway.core.slot_queue import SlotQueue
 from gateway.ports import Clock, Observer, Provider, Upstream
 
 Asked = Counter[str]
@@ -61,6 +62,7 @@ class Host:
         self.name = name
         self.in_flight = 0
         self.retries = RetryBudget()
+        self.queue = SlotQueue()
         self._rules = rules
         self._lanes: dict[str, Lane] = {}
 
@@ -85,17 +87,34 @@ class Fleet:
 
 
 class Hosts:
-    """One provider's, in one generation: each host, and the adapter that asks it."""
+    """One provider's, in one generation: each host, and the adapter that asks it. `slots` says how many requests each
+    host answers at once, None if that is not known; `max_wait_s` how long one may wait for a slot."""
 
-    def __init__(self, fleet: Fleet, hosts: Sequence[tuple[Host, Provider]]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        hosts: Sequence[tuple[Host, Provider]],
+        slots: Callable[[], int | None] = lambda: None,
+        max_wait_s: float | None = None,
+    ) -> None:
         self._fleet = fleet
         self._hosts = tuple(hosts)
+        self._slots = slots
+        self._max_wait_s = max_wait_s
 
     @property
     def waiting_for(self) -> str | None:
         """What all hosts are still starting, or None when one can answer."""
         waiting = [provider.waiting_for for _, provider in self._hosts]
         return waiting[0] if waiting and all(waiting) else None
+
+    def too_long_s(self) -> float | None:
+        """The wait that is to be expected for a slot, if that is longer than it may be."""
+        slots = self._slots()
+        if slots is None or self._max_wait_s is None or not self._hosts:
+            return None
+        wait_s = min(host.queue.wait_s(host.in_flight, slots) for host, _ in self._hosts)
+        return wait_s if wait_s > self._max_wait_s else None
 
     def unasked(self, model: Model, asked: Asked) -> int:
         """How many hosts this request could ask now and has not asked."""
@@ -162,7 +181,7 @@ class Hosts:
         now_s = self._fleet.clock.monotonic_s()
         (host.retries.repeat if asked[host.id] else host.retries.first)(now_s)
         asked[host.id] += 1
-        visit = _Visit(self._fleet, host, model)
+        visit = _Visit(self._fleet, host, model, self._slots())
         host.lane(model).gate.enter(now_s)
         host.in_flight += 1
         try:
@@ -177,12 +196,14 @@ class Hosts:
 class _Visit:
     """One request at one host, and what is learned from it."""
 
-    def __init__(self, fleet: Fleet, host: Host, model: Model) -> None:
+    def __init__(self, fleet: Fleet, host: Host, model: Model, slots: int | None) -> None:
         self._fleet = fleet
         self._host = host
         self._model = model
         self._lane = host.lane(model)
         self._began_s = fleet.clock.monotonic_s()
+        self._before = host.in_flight
+        self._slots = slots
         self._failed = False
 
     async def heard(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
@@ -197,12 +218,12 @@ class _Visit:
         except UpstreamError as error:
             self.failed(error)
             raise
-        self._lane.gate.ended()
+        self._ended()
 
     def whole(self) -> None:
         """An answer in one piece."""
         self._answered()
-        self._lane.gate.ended()
+        self._ended()
 
     def failed(self, error: UpstreamError) -> None:
         """Counts once, however often it is caught on its way up."""
@@ -221,6 +242,12 @@ class _Visit:
         self._lane.latency.observe(now_s - self._began_s, now_s)
         if self._lane.gate.answered():
             self._tell(BreakerClosed(self._model.provider, self._model.name, self._host.name))
+
+    def _ended(self) -> None:
+        self._lane.gate.ended()
+        if self._slots is not None:
+            took_s = self._fleet.clock.monotonic_s() - self._began_s
+            self._host.queue.answered(took_s, self._before, self._slots)
 
     def _tell(self, event: BreakerOpened | BreakerClosed) -> None:
         self._fleet.observer.tell(event)

@@ -229,3 +229,36 @@ async def test_requests_at_once_are_shared_among_the_hosts(
             ticks.release()
         assert {answer.status_code for answer in await asking} == {200}
     assert (len(one.requests), len(two.requests)) == (10, 10)
+
+
+async def test_auto_leaves_a_local_queue_that_is_too_long_and_comes_back(
+    tmp_path: Path, four_providers: Config, llamacpp_upstream: loopback.Upstream
+) -> None:
+    local = four_providers["providers"]["llamacpp"] | {"max_concurrency": 1, "max_wait_s": 0}
+    config = {**four_providers, "providers": {**four_providers["providers"], "llamacpp": local}}
+    ticks = asyncio.Semaphore(0)
+    async with running(tmp_path, config) as gateway:
+        first = await gateway.ask("First?", "auto:light")
+        llamacpp_upstream.script(loopback.Gated(ticks))
+        long = asyncio.ensure_future(gateway.ask("Long?", "auto:light"))
+        await llamacpp_upstream.arrival(2)
+        spilled = await gateway.ask("Spilled?", "auto:light")
+        pinned = asyncio.ensure_future(gateway.ask("Pinned?", "local"))
+        for _ in range(1_000):
+            ticks.release()
+        answers = [first, await long, await pinned, await gateway.ask("Last?", "auto:light")]
+    assert [answer.headers["x-thriftgate-model"] for answer in answers] == ["local"] * 4
+    assert spilled.headers["x-thriftgate-model"] == "deepseek-flash"
+    assert "local has a queue of" in spilled.headers["x-thriftgate-route-reason"]
+
+
+async def test_a_queue_is_waited_for_where_nobody_else_can_answer(
+    tmp_path: Path, four_providers: Config, four_upstreams: dict[str, loopback.Upstream]
+) -> None:
+    for kind in ("openai", "deepseek", "anthropic"):
+        four_upstreams[kind].always(loopback.Refuse(500))
+    local = four_providers["providers"]["llamacpp"] | {"max_concurrency": 1, "max_wait_s": 0}
+    config = {**four_providers, "providers": {**four_providers["providers"], "llamacpp": local}}
+    async with running(tmp_path, config) as gateway:
+        answers = await storm(gateway, "auto:light", requests=10, at_once=10)
+    assert [answer.headers.get("x-thriftgate-model") for answer in answers] == ["local"] * 10
