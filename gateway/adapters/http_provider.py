@@ -20,7 +20,13 @@ from gateway.adapters.transport import Response, Transport, read_whole
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, split
 from gateway.core.deadlines import Deadlines
-from gateway.core.errors import UnsupportedParameter, UpstreamError, UpstreamMalformed
+from gateway.core.errors import (
+    UnsupportedParameter,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamQueued,
+    UpstreamTimeout,
+)
 from gateway.core.plan import Model
 from gateway.dialects.dialect import Dialect, Target
 from gateway.ports import Upstream
@@ -101,7 +107,7 @@ class HttpProvider:
     ) -> Response:
         """The response, if it is a 2xx. Slot and connection are given back by `stack`."""
         if self._slots is not None:
-            await clock.wait_for(self._slots.acquire(), reached=False)
+            await _a_slot(self._slots, clock)
             stack.callback(self._slots.release)
         sent = self._transport.post(self._base_url + path, {**self._headers, **headers}, body, clock.connect_s)
         response = await clock.wait_for(stack.enter_async_context(sent))
@@ -154,6 +160,14 @@ class HttpProvider:
             error.message = error.message.replace(self._api_key, "[key]")
             error.args = (error.message,)
         return error
+
+
+async def _a_slot(slots: asyncio.Semaphore, clock: AttemptClock) -> None:
+    """Raises UpstreamQueued: whoever waits too long here has not been sent, and knows nothing of the provider."""
+    try:
+        await clock.wait_for(slots.acquire(), reached=False)
+    except UpstreamTimeout as error:
+        raise UpstreamQueued(f"No slot of the provider came free. {error.message}") from error
 
 
 def _strictly_refused(dropped: tuple[str, ...]) -> UnsupportedParameter:

@@ -28,6 +28,7 @@ ThriftgateError
     │   └── UpstreamSchemaMismatch 502 schema_mismatch
     ├── UpstreamCut           502 upstream_cut
     └── UpstreamTimeout       504 upstream_timeout
+        └── UpstreamQueued    504 upstream_timeout
 
 Anything outside the tree that reaches the border is a bug and is answered as a 500 with an id.
 `tests/test_house.py` holds this drawing against the classes.
@@ -294,3 +295,7 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     code = "upstream_timeout"
+
+
+class UpstreamQueued(UpstreamTimeout):
+    """No slot of the provider came free in time: it is busy, and that says nothing of how well it is."""

@@ -18,12 +18,13 @@ from gateway.core.errors import (
     UpstreamAuth,
     UpstreamError,
     UpstreamOverloaded,
+    UpstreamQueued,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamSchemaMismatch,
 )
 
-_ABOUT_THE_REQUEST = (UpstreamRejected, UpstreamAuth, UpstreamRateLimited, UpstreamSchemaMismatch)
+_NO_ILLNESS = (UpstreamRejected, UpstreamAuth, UpstreamRateLimited, UpstreamSchemaMismatch, UpstreamQueued)
 _SERVER_ERROR = 500
 
 
@@ -70,7 +71,7 @@ class Gate:
 
 def says_ill(error: UpstreamError) -> bool:
     """Whether a failure is the service's own, and not about the one request."""
-    if isinstance(error, _ABOUT_THE_REQUEST):
+    if isinstance(error, _NO_ILLNESS):
         return False
     return error.upstream_status is None or error.upstream_status >= _SERVER_ERROR
 

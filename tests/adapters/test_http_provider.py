@@ -20,6 +20,7 @@ from gateway.core.errors import (
     UpstreamError,
     UpstreamMalformed,
     UpstreamOverloaded,
+    UpstreamQueued,
     UpstreamRateLimited,
     UpstreamTimeout,
 )
@@ -245,7 +246,7 @@ async def test_waiting_for_a_slot_counts_against_the_first_token(
     asked = provider(llamacpp_upstream, transport, concurrency=1, deadlines=Deadlines(first_token_s=0.2))
     async with asked.chat(request(), model(llamacpp_upstream), None) as first:
         await anext(first.chunks)
-        with pytest.raises(UpstreamTimeout, match="first token") as raised:
+        with pytest.raises(UpstreamQueued, match="first token") as raised:
             await ask(asked, llamacpp_upstream)
     assert not raised.value.reached
     assert len(llamacpp_upstream.requests) == 1

@@ -12,6 +12,7 @@ from gateway.core.errors import (
     UpstreamError,
     UpstreamMalformed,
     UpstreamOverloaded,
+    UpstreamQueued,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamSchemaMismatch,
@@ -35,6 +36,7 @@ ABOUT_THE_REQUEST = [
     UpstreamAuth("x", upstream_status=401),
     UpstreamOverloaded("our account is empty", upstream_status=402),
     UpstreamSchemaMismatch("x"),
+    UpstreamQueued("no slot came free"),
 ]
 
 
