@@ -15,6 +15,7 @@ from gateway.core.budget import Amount, Bid, Budget, Payer
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, Mend
 from gateway.core.events import Event
+from gateway.core.ladder import Rung
 from gateway.core.limits import Rate
 from gateway.core.plan import Model
 from gateway.core.service import Service
@@ -185,13 +186,12 @@ class Hold:
 class Ledger(Protocol):
     """What each account has spent and reserved in its windows."""
 
-    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+    async def hold(self, id: str, payer: Payer, bid: Bid, rung: Rung = "wall") -> Hold:
         """Reserve in all of the payer's budgets or in none, atomically. The same `id` again is the same answer.
 
-        `share` is the part of each hard limit that this attempt may fill. From here on until it is settled the
-        ledger keeps the lease alive; nobody has to. Raises BudgetExceeded (with `retry_after_s` to when there is room
-        again; `rung`: it would have fitted with a share of 1), or LedgerUnavailable for a payer with a limit when the
-        state cannot be reached.
+        `rung` is the attempt's place on each budget's ladder, which may let it fill less than the limit. From here on
+        until it is settled the ledger keeps the lease alive; nobody has to. Raises BudgetExceeded (with `retry_after_s`
+        to when there is room again), or LedgerUnavailable for a payer with a limit when the state cannot be reached.
         """
 
     async def settle(self, hold: Hold, actual: Amount) -> None:

@@ -23,6 +23,7 @@ from gateway.core.allotment import Allotment, away_of, lasting, least_of, portio
 from gateway.core.budget import NOTHING, Amount, Bid, Payer
 from gateway.core.errors import BudgetExceeded, LedgerUnavailable
 from gateway.core.events import Drawn, PutAside, Unguarded
+from gateway.core.ladder import Rung
 from gateway.core.ledger_lines import ASIDE
 from gateway.ports import Clock, Hold, Ledger, Observer, Standing
 
@@ -65,7 +66,7 @@ class AllottedLedger:
         self._ending = True
         await self._behind.stop()
 
-    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+    async def hold(self, id: str, payer: Payer, bid: Bid, rung: Rung = "wall") -> Hold:
         away = away_of(payer)
         if away == "local":
             if id in self._spending:
@@ -73,15 +74,15 @@ class AllottedLedger:
             self._wanted[payer.name] = lasting(payer)
             self._behind.wake()
         try:
-            return await self._ask(id, payer, bid, share)
+            return await self._ask(id, payer, bid, rung)
         except LedgerUnavailable as error:
             if away == "closed":
                 raise
             if away == "open":
-                hold = await self._inner.hold(id, unguarded(payer), bid, share)
+                hold = await self._inner.hold(id, unguarded(payer), bid, rung)
                 self._unguarded.add(id)
                 return hold
-            return self._from_aside(id, payer, bid, share, error)
+            return self._from_aside(id, payer, bid, rung, error)
 
     async def settle(self, hold: Hold, actual: Amount) -> None:
         if hold.id in self._spending:
@@ -111,20 +112,21 @@ class AllottedLedger:
                 await self._keep(service, sharers)
         return not (self._asides or self._wanted)
 
-    async def _ask(self, id: str, payer: Payer, bid: Bid, share: float) -> Hold:
+    async def _ask(self, id: str, payer: Payer, bid: Bid, rung: Rung) -> Hold:
         try:
-            return await self._inner.hold(id, payer, bid, share)
+            return await self._inner.hold(id, payer, bid, rung)
         except BudgetExceeded:
             here = [service for service, aside in self._asides.items() if aside.hold.tag == payer.tag]
             if not here:
                 raise
             await self._give_back(here)
-            return await self._inner.hold(_again(id), payer, bid, share)
+            return await self._inner.hold(_again(id), payer, bid, rung)
 
-    def _from_aside(self, id: str, payer: Payer, bid: Bid, share: float, error: LedgerUnavailable) -> Hold:
+    def _from_aside(self, id: str, payer: Payer, bid: Bid, rung: Rung, error: LedgerUnavailable) -> Hold:
         aside = self._asides.get(payer.name)
         if aside is None or aside.payer != lasting(payer):
             raise error
+        share = min(budget.ladder.share(rung) for budget in aside.payer.budgets)
         output_tokens = aside.allotment.hold(id, bid, share, self._clock.monotonic_s())
         if output_tokens is None:
             message = f"{error.message} What was put aside of it for such a time does not cover this request."

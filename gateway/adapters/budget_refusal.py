@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.core.budget import Amount, Bid, Budget, Kind, granted
+from gateway.core.budget import Amount, Bid, Budget, Kind
 from gateway.core.errors import BudgetExceeded, LimitExceeded
+from gateway.core.ladder import Rung
 
 _KINDS: tuple[Kind, Kind] = ("tokens", "nano_usd")
 _UNIT: dict[Kind, str] = {"tokens": "token", "nano_usd": "dollar"}
@@ -23,9 +24,9 @@ class Refusal:
     back_ms: Sequence[int]
     now_s: float
 
-    def error(self, bid: Bid, share: float) -> LimitExceeded:
+    def error(self, bid: Bid, rung: Rung) -> LimitExceeded:
         """Of the budget that keeps the attempt waiting longest. It names no sums: they may be other services'."""
-        back_s, budget, kind = max(self._waits(bid, share), key=lambda wait: wait[0])
+        back_s, budget, kind = max(self._waits(bid, rung), key=lambda wait: wait[0])
         if budget.rate:
             return LimitExceeded(
                 f"The limit of {budget.tokens:,} tokens a {budget.rule.kind} of {budget.account!r} does not cover this "
@@ -37,28 +38,23 @@ class Refusal:
             f"{_return(budget, back_s, self.now_s)}.",
             budget=budget,
             kind=kind,
-            rung=share < 1 and self._would_fit(bid),
             retry_after_s=max(0.0, back_s - self.now_s),
         )
 
-    def _waits(self, bid: Bid, share: float) -> list[tuple[float, Budget, Kind]]:
+    def _waits(self, bid: Bid, rung: Rung) -> list[tuple[float, Budget, Kind]]:
         kinds = [(budget, used, kind) for budget, used in zip(self.budgets, self.used, strict=True) for kind in _KINDS]
         return [
-            (self._paced_s(budget, used, bid, share, kind, back_ms / 1000), budget, kind)
+            (self._paced_s(budget, used, bid, rung, kind, back_ms / 1000), budget, kind)
             for (budget, used, kind), back_ms in zip(kinds, self.back_ms, strict=True)
             if back_ms
         ]
 
-    def _paced_s(self, budget: Budget, used: Amount, bid: Bid, share: float, kind: Kind, back_s: float) -> float:
+    def _paced_s(self, budget: Budget, used: Amount, bid: Bid, rung: Rung, kind: Kind, back_s: float) -> float:
         """What is paced comes back as the window goes on."""
-        whole = dict(budget.limits())[kind] * share
+        whole = dict(budget.limits())[kind] * budget.ladder.share(rung)
         if budget.pace_burst is None or not whole:
             return back_s
         return budget.paced_at_s(getattr(used + bid.least, kind) / whole, self.now_s)
-
-    def _would_fit(self, bid: Bid) -> bool:
-        walls = (budget.wall(self.now_s) for budget in self.budgets)
-        return granted(bid, (wall.room(used) for wall, used in zip(walls, self.used, strict=True))) is not None
 
 
 def _stretch(budget: Budget) -> str:

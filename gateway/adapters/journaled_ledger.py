@@ -43,6 +43,7 @@ from gateway.adapters.redis_ledger import Rebuild
 from gateway.core.books import Books, budget_of
 from gateway.core.budget import LATE_MS, MAX_LIMIT, NOTHING, Amount, Bid, Payer
 from gateway.core.events import Degraded, Event
+from gateway.core.ladder import Rung
 from gateway.core.ledger_lines import Entry, EntryKind, told_record
 from gateway.ports import Clock, Hold, Ledger, Observer, Standing
 
@@ -109,12 +110,12 @@ class JournaledLedger:
         await self._inner.stop()
         await self._file.stop()
 
-    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+    async def hold(self, id: str, payer: Payer, bid: Bid, rung: Rung = "wall") -> Hold:
         if id in self._books.open:
-            return await self._inner.hold(id, payer, bid, share)  # the same hold once more: it has its line
+            return await self._inner.hold(id, payer, bid, rung)  # the same hold once more: it has its line
         if payer.is_limited:
-            return await self._reserved(id, payer, bid, share)
-        hold = await self._inner.hold(id, payer, bid, share)
+            return await self._reserved(id, payer, bid, rung)
+        hold = await self._inner.hold(id, payer, bid, rung)
         self._write(self._entry("held", hold, hold.amount))
         return hold
 
@@ -141,11 +142,11 @@ class JournaledLedger:
                 self._write(replace(entry, kind="recovered", at_s=now_s))
         return {meter: self._books.spent(tag, meter, now_s) for meter in meters}
 
-    async def _reserved(self, id: str, payer: Payer, bid: Bid, share: float) -> Hold:
+    async def _reserved(self, id: str, payer: Payer, bid: Bid, rung: Rung) -> Hold:
         asked = self._asked(id, payer, bid)
         self._write(asked)
         try:
-            hold = await self._inner.hold(id, payer, bid, share)
+            hold = await self._inner.hold(id, payer, bid, rung)
         except BaseException:
             self._write(self._over(asked))
             raise

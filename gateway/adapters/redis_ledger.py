@@ -37,6 +37,7 @@ from gateway.core.breaker import Breaker
 from gateway.core.budget import NOTHING, Amount, Bid, Budget, Limits, Payer
 from gateway.core.errors import LedgerUnavailable
 from gateway.core.events import Overshoot
+from gateway.core.ladder import Rung
 from gateway.ports import Clock, Hold, Observer, Standing
 
 Rebuild = Callable[[str, Sequence[str]], Awaitable[Mapping[str, Amount]]]
@@ -132,7 +133,7 @@ class RedisLedger:
         """Write now what is waiting. True when nothing is left."""
         return await self._behind.flush()
 
-    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+    async def hold(self, id: str, payer: Payer, bid: Bid, rung: Rung = "wall") -> Hold:
         asked = self._asking(id, payer, bid)
         if not payer.is_limited:
             return asked
@@ -140,13 +141,13 @@ class RedisLedger:
             raise self._unavailable(payer.name)  # it is being released, or settled: this id is over
         elsewhere: list[Hold] = []
         for _ in range(_TRIES):
-            walls = [budget.wall(asked.at_s, share) for budget in payer.budgets]
+            walls = [budget.wall(asked.at_s, rung) for budget in payer.budgets]
             told = self._known.told(payer.tag, payer.budgets)
             reply = await self._ask_to_hold(asked, bid, walls)
             if reply.word == "held":
                 return self._granted(asked, bid, reply)
             if reply.word == "refused":
-                raise self._refused(asked, bid, share, reply)
+                raise self._refused(asked, bid, rung, reply)
             if reply.word == "over":
                 break
             if reply.word == "epoch":
@@ -241,11 +242,11 @@ class RedisLedger:
         self._renewing.wake()
         return held
 
-    def _refused(self, asked: Hold, bid: Bid, share: float, reply: Reply) -> Exception:
+    def _refused(self, asked: Hold, bid: Bid, rung: Rung, reply: Reply) -> Exception:
         count = len(asked.budgets)
         self._known.hear(asked.tag, asked.budgets, asked.meters, reply, 0)
         used, back_ms = reply.amounts(0, count), reply.numbers[2 * count :]
-        return Refusal(asked.budgets, used, back_ms, reply.now_s).error(bid, share)
+        return Refusal(asked.budgets, used, back_ms, reply.now_s).error(bid, rung)
 
     async def _restore(self, payer: Payer, reply: Reply, told: Sequence[int]) -> None:
         """Tell Redis what it has lost, unless some of it was `told` since it was asked: then it must be asked again."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.core.ladder import USUAL, Ladder
+from gateway.core.ladder import USUAL, Ladder, Rung
 from gateway.core.window import BUCKETS, Window, WindowRule, window_of
 
 Kind = Literal["tokens", "nano_usd"]
@@ -117,11 +117,11 @@ class Budget:
         """The id under which the window of the moment is counted: `search/day:2026-11-28`."""
         return f"{self.account}/{self.window(unix_s).id}"
 
-    def wall(self, unix_s: float, share: float = 1.0) -> Limits:
-        """What an attempt may fill at that moment, if it may fill that share of it. A soft budget has no wall."""
+    def wall(self, unix_s: float, rung: Rung = "wall") -> Limits:
+        """What such an attempt may fill at that moment. A soft budget has no wall."""
         if not self.hard:
             return UNLIMITED
-        part = share * self.paced(unix_s)
+        part = self.ladder.share(rung) * self.paced(unix_s)
         return Limits(_part(self.tokens, part), _part(self.nano_usd, part))
 
     def paced(self, unix_s: float) -> float:

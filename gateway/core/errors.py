@@ -157,23 +157,17 @@ class LimitExceeded(ThriftgateError):
 
 
 class BudgetExceeded(LimitExceeded):
-    """The tokens or dollars of a budget are spent. Retrying before `retry_after_s` cannot help.
-
-    `kind` is which of the budget's limits refused. `rung`: only the share that the attempt was allowed to fill is
-    spent; with a share of 1 it would have fitted.
-    """
+    """The tokens or dollars of a budget are spent, or the share of them that an attempt on a rung of its ladder may
+    fill. Retrying before `retry_after_s` cannot help. `kind` is which of the budget's limits refused."""
 
     type = "insufficient_quota"
     code = "insufficient_quota"
     retryable = False
 
-    def __init__(
-        self, message: str, *, budget: Budget, kind: Kind, rung: bool = False, retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, budget: Budget, kind: Kind, retry_after_s: float | None = None) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.budget = budget
         self.kind: Kind = kind
-        self.rung = rung
 
 
 class Unavailable(ThriftgateError):

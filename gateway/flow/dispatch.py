@@ -118,9 +118,8 @@ class Dispatch:
         """One hold, one request. A second attempt may be billed as well, so each has a reservation of its own."""
         call = trail.call
         payer = call.service.unmetered if model.local else call.service.payer
-        share = min((budget.ladder.share(rung) for budget in payer.budgets), default=1.0)
         hold = await self._ground.ledger.hold(
-            f"{call.id}.{trail.attempts}", payer, bid(call.chat, model, call.asked_at_s), share
+            f"{call.id}.{trail.attempts}", payer, bid(call.chat, model, call.asked_at_s), rung
         )
         trail.standings = hold.standings
         flight = Flight(self._ground, trail, model, hold)

@@ -19,6 +19,7 @@ from gateway.core.books import Books
 from gateway.core.budget import LATE_MS, NOTHING, Amount, Bid, Payer
 from gateway.core.errors import BudgetExceeded
 from gateway.core.events import Degraded
+from gateway.core.ladder import Rung
 from gateway.core.ledger_lines import ENTRY_KINDS, entry_of
 from gateway.ports import Hold, Standing
 from tests.adapters.happened import ANSWERED
@@ -60,9 +61,9 @@ class Mortal:
     async def stop(self) -> bool:
         return await self._ledger.stop()
 
-    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+    async def hold(self, id: str, payer: Payer, bid: Bid, rung: Rung = "wall") -> Hold:
         await self._live("before hold", id)
-        hold = await self._ledger.hold(id, payer, bid, share)
+        hold = await self._ledger.hold(id, payer, bid, rung)
         await self._live("after hold", id)
         return hold
 

@@ -227,7 +227,7 @@ async def test_every_key_lives_longer_than_its_window_and_the_epoch_longest(
     await ledger.flush()
     lives_s = {rule.name: window_of(rule, NOON_S).end_s - NOON_S for rule in rules}
     now_s, _ = await redis_client.time()
-    ends_ms = {text(key): await redis_client.pexpiretime(key) for key in await redis_client.keys()}
+    ends_ms = {key: await redis_client.pexpiretime(key) for key in map(text, await redis_client.keys())}
     assert len(ends_ms) == 4 * 3 + 1
     last_ms = ends_ms.pop("thriftgate:{search}:epoch")
     for key, end_ms in ends_ms.items():

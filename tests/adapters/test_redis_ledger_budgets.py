@@ -13,7 +13,7 @@ from gateway.adapters.redis_ledger import RedisLedger
 from gateway.core.budget import AMPLE_OUTPUT_TOKENS, Amount, Bid, Budget, Payer
 from gateway.core.errors import BudgetExceeded, LimitExceeded
 from gateway.core.events import BudgetLevel
-from gateway.core.ladder import Ladder
+from gateway.core.ladder import Ladder, Rung
 from gateway.core.window import WindowRule
 from gateway.ports import Standing
 from tests.fixtures.ledger import DAY, LEASE_S, NOON_S, SEARCH, bid, sums
@@ -25,12 +25,13 @@ OTHER = Payer("support", "acme", (replace(DAY, account="support"), ACME))
 MINUTE = Budget("search", WindowRule("minute", "sliding"), tokens=100)
 SLIDING = Payer("search", "search", (MINUTE,))
 PACED = Payer("search", "search", (replace(DAY, tokens=240, nano_usd=None, pace_burst=0.0),))
+OWN_AND_TEAM = (("search", None), ("team", 0.8))
 SOFT = Payer("search", "search", (replace(DAY, hard=False),))
 
 
-async def refusal(ledger: RedisLedger, payer: Payer, asked: Bid, share: float = 1.0) -> BudgetExceeded:
+async def refusal(ledger: RedisLedger, payer: Payer, asked: Bid, rung: Rung = "wall") -> BudgetExceeded:
     with pytest.raises(BudgetExceeded) as caught:
-        await ledger.hold("refused", payer, asked, share)
+        await ledger.hold("refused", payer, asked, rung)
     return caught.value
 
 
@@ -111,15 +112,18 @@ async def test_the_same_bid_again_is_granted_what_it_was(ledger: RedisLedger) ->
     assert (first.output_tokens, first.amount) == (again.output_tokens, again.amount) == (90, Amount(100, 90))
 
 
-# shares, pace, softness
+# rungs, pace, softness
 
 
-async def test_a_share_may_be_filled_and_no_more_and_a_refusal_says_whether_all_would_do(ledger: RedisLedger) -> None:
-    assert (await refusal(ledger, SEARCH, bid(91), share=0.9)).rung
-    assert not (await refusal(ledger, SEARCH, bid(101), share=0.9)).rung
-    assert not (await refusal(ledger, SEARCH, bid(101))).rung
-    await ledger.hold("a", SEARCH, bid(90), share=0.9)
-    await ledger.hold("b", SEARCH, bid(10))
+async def test_each_budgets_own_ladder_says_how_far_an_attempt_may_go(ledger: RedisLedger) -> None:
+    own, team = (replace(DAY, account=account, ladder=Ladder(cheaper=cheaper)) for account, cheaper in OWN_AND_TEAM)
+    payer = Payer("search", "team", (own, team))
+    assert (await refusal(ledger, payer, bid(81), "wanted")).budget == team
+    await ledger.hold("a", payer, bid(80), "wanted")
+    assert (await refusal(ledger, payer, bid(1), "wanted")).budget == team
+    await ledger.hold("b", payer, bid(10), "cheaper")
+    await ledger.hold("c", payer, bid(10))
+    assert (await refusal(ledger, payer, bid(1))).budget == own
 
 
 async def test_a_paced_budget_says_when_the_window_has_come_so_far(ledger: RedisLedger) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.budget import AMPLE_OUTPUT_TOKENS, MAX_LIMIT, UNLIMITED, Amount, Bid, Budget, Limits, Payer, granted
+from gateway.core.ladder import Ladder
 from gateway.core.window import WindowRule
 
 DAY = WindowRule("day")
 MIDNIGHT_S = datetime(2026, 11, 28, tzinfo=UTC).timestamp()
+LADDER = Ladder(cheaper=0.5, local=0.75)
 PACED = Budget("search", DAY, tokens=1_000, nano_usd=10, pace_burst=0.1)
 LIMITS = st.one_of(st.none(), st.integers(-10, 2_000_000))
 ROOMS = st.lists(st.builds(Limits, LIMITS, LIMITS), max_size=3)
@@ -55,7 +58,7 @@ def test_a_payer_is_limited_by_any_budget_that_has_a_limit() -> None:
 
 
 def test_a_share_of_a_limit_is_rounded_down() -> None:
-    assert Budget("search", DAY, tokens=999, nano_usd=10).wall(MIDNIGHT_S, share=0.75) == Limits(749, 7)
+    assert Budget("search", DAY, tokens=999, nano_usd=10, ladder=LADDER).wall(MIDNIGHT_S, "cheaper") == Limits(749, 7)
 
 
 def test_a_soft_budget_has_no_wall() -> None:
@@ -68,7 +71,7 @@ def test_a_paced_limit_begins_with_the_burst_and_grows_to_the_whole(hours: float
 
 
 def test_pace_and_share_hold_together() -> None:
-    assert PACED.wall(MIDNIGHT_S + 12 * 3_600, share=0.5) == Limits(275, 2)
+    assert replace(PACED, ladder=LADDER).wall(MIDNIGHT_S + 12 * 3_600, "wanted") == Limits(275, 2)
 
 
 @given(st.floats(0.1, 1), st.floats(0, 86_399))

@@ -19,6 +19,7 @@ from gateway.core.chat import ChatRequest, parse_chat
 from gateway.core.chunks import Chunk
 from gateway.core.errors import UpstreamError
 from gateway.core.false_hits import FalseHits
+from gateway.core.ladder import Rung
 from gateway.core.options import DEFAULT, Options
 from gateway.core.plan import Catalog, Model
 from gateway.core.pricing import Price, Rates
@@ -96,7 +97,7 @@ class Books:
 
     settled: list[tuple[str, Amount]] = field(default_factory=list)
 
-    async def hold(self, id: str, payer: Payer, bid: Bid, share: float = 1.0) -> Hold:
+    async def hold(self, id: str, payer: Payer, bid: Bid, rung: Rung = "wall") -> Hold:
         most = bid.most_output_tokens
         return Hold(id, payer.name, payer.tag, bid.amount(most), most, 0.0, payer.budgets)
 
