@@ -83,7 +83,7 @@ def _json(report: Report) -> str:
 
 
 def _words(report: Report) -> Iterator[str]:
-    yield f"{report.lines} lines in {report.files} files, {report.open_holds} holds open"
+    yield f"lines: {report.lines}, files: {report.files}, holds open: {report.open_holds}"
     if report.lost_lines:
         yield f"{report.lost_lines} lines were lost while the disk took nothing: what they said is missing below"
     yield from _table(
