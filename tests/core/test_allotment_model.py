@@ -22,8 +22,8 @@ from gateway.core.window import LENGTH_S, WindowRule
 
 LIMIT = 100
 EVENING_S = int(datetime(2026, 11, 28, 20, tzinfo=UTC).timestamp())
-LEASE_MS = 10 * 86_400_000
-"""So long that no lease ends: gateways that live renew theirs."""
+LEASE_MS = 1_000 * 86_400_000
+"""So long that no lease ends, in a history of days: gateways that live renew theirs."""
 GATEWAYS = st.integers(0, 1)
 TOKENS = st.integers(30, 60)
 
