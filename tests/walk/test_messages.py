@@ -268,12 +268,12 @@ async def test_errors_are_those_the_sdk_knows(
     async with client(tmp_path, config) as (sdk, gateway):
         with pytest.raises(anthropic.NotFoundError) as unknown:
             await said(sdk, False, **asking("Hello", "claude-nope"))
-        anthropic_upstream.script(loopback.rate_limited(7))
-        with pytest.raises(anthropic.RateLimitError) as limited:
-            await said(sdk, True, **asking("Hello"))
         anthropic_upstream.script(loopback.Refuse(529))
         with pytest.raises(anthropic.InternalServerError) as overloaded:
             await said(sdk, False, **asking("Hello"))
+        anthropic_upstream.script(loopback.rate_limited(7))
+        with pytest.raises(anthropic.RateLimitError) as limited:
+            await said(sdk, True, **asking("Hello"))
         wrong = await gateway.http.get("/v1/messages")
     assert unknown.value.request_id is not None
     assert limited.value.response.headers["retry-after"] == "7"

@@ -149,13 +149,13 @@ async def test_a_failure_before_the_first_chunk_is_a_status_and_after_it_an_even
     tmp_path: Path, four_providers: Config, openai_upstream: loopback.Upstream
 ) -> None:
     config = {**four_providers, "upstream": {"attempts_per_model": 1}}
-    openai_upstream.script(loopback.rate_limited(3), loopback.Cut(after_tokens=1))
+    openai_upstream.script(loopback.Cut(after_tokens=1), loopback.rate_limited(3))
     asked: dict[str, Any] = {"model": "gpt-6.1-terra", "input": "Hello there", "stream": True}
     async with client(tmp_path, config) as (sdk, _):
-        with pytest.raises(openai.RateLimitError):
-            await sdk.responses.create(**asked)
         stream: Any = await sdk.responses.create(**asked)
         events = [event async for event in stream]
+        with pytest.raises(openai.RateLimitError):
+            await sdk.responses.create(**asked)
     assert events[-1].type == "response.failed"
     assert events[-1].response.status == "failed"
     assert events[-1].response.error.code == "server_error"

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import yaml
 
+from tests import loopback
 from tests.fixtures.process import ROOT, serving
 from tests.walk.test_first_day import children_of
 
@@ -14,9 +15,11 @@ BUDGET_TOKENS = 1_000
 HEADERS = {"authorization": "Bearer k"}
 
 
-def configuration(folder: Path) -> Path:
+def configuration(folder: Path, upstream: loopback.Upstream) -> Path:
+    """As shipped, with one provider that answers and a service that pays for it."""
     shipped = yaml.safe_load((ROOT / "config/gateway.yaml").read_text())
     models = yaml.safe_load((ROOT / "config/models.yaml").read_text())
+    shipped["providers"]["openai"] |= {"base_url": upstream.base_url, "api_key": upstream.api_key}
     service = {"name": "shop", "key": "k", "budget": {"tokens": BUDGET_TOKENS, "window": "month"}}
     shipped.pop("include")
     file = folder / "gateway.yaml"
@@ -24,26 +27,34 @@ def configuration(folder: Path) -> Path:
     return file
 
 
-def ask(url: str, text: str, max_tokens: int) -> httpx.Response:
-    body = {"model": "local-model", "messages": [{"role": "user", "content": text}], "max_tokens": max_tokens}
-    return httpx.post(f"{url}/v1/chat/completions", json=body, headers=HEADERS, timeout=120.0, trust_env=False)
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def test_a_killed_gateway_leaves_no_orphans_and_its_counters_survive(tmp_path: Path) -> None:
-    config, data_dir = str(configuration(tmp_path)), tmp_path / "state"
+async def ask(url: str, text: str, max_tokens: int) -> httpx.Response:
+    body = {"model": "gpt-6.1-terra", "messages": [{"role": "user", "content": text}], "max_tokens": max_tokens}
+    async with httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=120.0, trust_env=False, verify=False) as http:
+        return await http.post("/v1/chat/completions", json=body)
+
+
+async def test_a_killed_gateway_leaves_no_orphans_and_its_counters_survive(
+    tmp_path: Path, openai_upstream: loopback.Upstream
+) -> None:
+    config, data_dir = str(configuration(tmp_path, openai_upstream)), tmp_path / "state"
     with serving(data_dir, "--config", config) as served:
         served.wait_for(r"\] ready$")
-        spent = ask(served.url, "Count from one to fifty.", 100)
-        assert spent.status_code == 200
+        spent = await ask(served.url, "Count from one to fifty.", 100)
+        assert spent.status_code == 200, spent.text
         orphans = children_of(served.process.pid)
         served.kill()
     used = spent.json()["usage"]["total_tokens"]
     with serving(data_dir, "--config", config) as served:
         served.wait_for(r"\] ready$")
-        assert not [pid for pid in orphans if Path(f"/proc/{pid}").exists()]
+        assert len(orphans) == 2, "a Valkey and a llama.cpp"
+        assert not alive(orphans)
         left = BUDGET_TOKENS - used
-        refused = ask(served.url, "x", left)
+        refused = await ask(served.url, "x", left)
         assert refused.status_code == 429, "the tokens spent before the kill were forgotten"
         assert refused.json()["error"]["code"] == "insufficient_quota"
         # What is left is still usable: the bound of so short a prompt is well below 300 tokens.
-        assert ask(served.url, "x", left - 300).status_code == 200
+        assert (await ask(served.url, "x", left - 300)).status_code == 200
