@@ -64,7 +64,8 @@ async function drive(line, name) {
   check("a rate limit keeps retry-after", async () => {
     const error = await ask("gpt-limited", "Hi").catch((caught) => caught);
     assert.ok(error instanceof OpenAI.RateLimitError);
-    assert.equal(error.headers.get("retry-after"), "7");
+    const left = Number(error.headers.get("retry-after")); // less than 7 if another client was first
+    assert.ok(left >= 1 && left <= 7);
   });
   check("a broken stream throws", async () => {
     const stream = await ask("gpt-broken", "one two three four", { stream: true });

@@ -85,7 +85,7 @@ def a_wrong_key_is_an_authentication_error() -> None:
 @check
 def a_rate_limit_keeps_retry_after() -> None:
     error = raises(anthropic.RateLimitError, lambda: client.messages.create(**hello("gpt-limited")))
-    assert error.response.headers["retry-after"] == "7"
+    assert 1 <= int(error.response.headers["retry-after"]) <= 7  # what is left, if another client was first
 
 
 play()

@@ -131,7 +131,7 @@ def a_rate_limit_keeps_retry_after() -> None:
         return client.chat.completions.create(model="gpt-limited", messages=user("Hi"), stream=stream)
 
     for error in (raises(openai.RateLimitError, partial(ask, stream)) for stream in (False, True)):
-        assert error.response.headers["retry-after"] == "7"
+        assert 1 <= int(error.response.headers["retry-after"]) <= 7  # what is left, if another client was first
 
 
 @check
