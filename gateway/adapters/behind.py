@@ -18,8 +18,10 @@ class Behind:
         self._woken = asyncio.Event()
         self._draining = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._ending = False
 
     def start(self) -> None:
+        self._ending = False
         self._task = asyncio.create_task(self._run())
 
     def wake(self) -> None:
@@ -33,13 +35,14 @@ class Behind:
     async def stop(self) -> bool:
         """End the task and drain a last time. True when nothing was left behind."""
         if self._task is not None:
+            self._ending = True  # a client library below `drain` may swallow the cancellation
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
         return await self.flush()
 
     async def _run(self) -> None:
-        while True:
+        while not self._ending:
             await self._woken.wait()
             await asyncio.sleep(self._pause_s)
             self._woken.clear()
