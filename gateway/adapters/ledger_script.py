@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-from redis.exceptions import NoScriptError
-
+from gateway.adapters.lua_script import LuaScript
 from gateway.adapters.redis_client import RedisClient
 from gateway.adapters.redis_keys import beyond_ms, epoch_key, meter_keys
 from gateway.adapters.redis_link import RedisLink
@@ -49,12 +46,10 @@ class LedgerScript:
     def __init__(
         self, client: RedisClient, link: RedisLink, *, lease_ms: int, server_ms: Callable[[], int] | None
     ) -> None:
-        self._client = client
         self._link = link
         self._lease_ms = lease_ms
         self._server_ms = server_ms
-        self._script = files("gateway.adapters").joinpath("lua/ledger.lua").read_text()
-        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()  # EVALSHA's name for it
+        self._script = LuaScript(client, "ledger")
 
     async def hold(self, hold: Hold, bid: Bid, walls: Sequence[Limits], epoch: str) -> Reply:
         """`held` or `over`: what this id reserves, and the use of each meter. `refused`: the use of each meter, and for
@@ -115,16 +110,9 @@ class LedgerScript:
             keys += [named.sums, named.leases, named.holds]
         head = ["" if self._server_ms is None else self._server_ms(), epoch, self._lease_ms, LATE_MS, SETTLED_KEPT_MS]
         word, now_ms, heard, *numbers = await self._link.call(
-            "write", lambda: self._eval(keys, operation, *head, *args), twice=operation == "hold"
+            "write", lambda: self._script.run(len(keys), *keys, operation, *head, *args), twice=operation == "hold"
         )
         return Reply(cast(Word, _text(word)), now_ms, _text(heard), tuple(numbers))
-
-    async def _eval(self, keys: list[str], *args: str | int) -> list[Any]:
-        try:
-            reply: list[Any] = await self._client.evalsha(self._sha, len(keys), *keys, *args)
-        except NoScriptError:
-            reply = await self._client.eval(self._script, len(keys), *keys, *args)
-        return reply
 
 
 def _numbers(amount: Amount) -> tuple[int, int]:

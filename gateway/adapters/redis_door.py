@@ -13,15 +13,12 @@ not in Redis's minute afterwards; their slots are, from the next renewal on.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Collection
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
-from redis.exceptions import NoScriptError
-
 from gateway.adapters.behind import Behind
+from gateway.adapters.lua_script import LuaScript
 from gateway.adapters.redis_client import TIMEOUT_S, NotAsked, RedisClient, RedisTrouble
 from gateway.adapters.redis_keys import door_keys
 from gateway.adapters.redis_link import RedisLink
@@ -63,8 +60,7 @@ class RedisDoor:
         self._clock = clock
         self._lease_ms = int(lease_s * 1000)
         self._server_ms = server_ms
-        self._script = files("gateway.adapters").joinpath("lua/door.lua").read_text()
-        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()  # EVALSHA's name for it
+        self._script = LuaScript(client, "door")
         self._link = RedisLink(client, "limits", clock, observer, timeout_s=timeout_s, breaker=breaker)
         self._own: dict[str, DoorState] = {}
         self._leaving: dict[str, dict[str, None]] = {}
@@ -178,13 +174,7 @@ class RedisDoor:
         keys = door_keys(service)
         now_ms = "" if self._server_ms is None else self._server_ms()
         arguments = (keys.admitted, keys.slots, operation, now_ms, self._lease_ms, *args)
-        return await self._link.call("write", partial(self._eval, *arguments))
-
-    async def _eval(self, *arguments: str | int) -> Any:
-        try:
-            return await self._client.evalsha(self._sha, 2, *arguments)
-        except NoScriptError:
-            return await self._client.eval(self._script, 2, *arguments)
+        return await self._link.call("write", partial(self._script.run, 2, *arguments))
 
 
 def _refusal(service: Service, answer: Answer) -> LimitExceeded:
