@@ -4,7 +4,8 @@ Theory of operation. A refusal with `retry-after` (429, 503, 529) shuts the gate
 this process: nothing is sent before, because the host has said what would come of it. Failures that say the service
 is ill count in the breaker: no connection, no answer in time, a 5xx, an answer that is cut or makes no sense. What is
 about the one request says nothing of the service: a 4xx, an answer that misses the client's schema, a client that
-left. One good answer starts the count again, and the first token of any answer closes an open breaker.
+left. One good answer starts the count again. An open breaker is closed by the first token of any answer, and by a
+refusal that is about the request: whoever says no is well enough to say it.
 
 Who finds the gate shut gets the error that the host would have given, with the seconds that are left.
 """
@@ -53,7 +54,7 @@ class Gate:
         self.breaker.allows(now_s)
 
     def answered(self) -> bool:
-        """The first token has come. True when this closed the breaker."""
+        """The first token has come, or a refusal that `says_well`. True when this closed the breaker."""
         return not self.breaker.is_closed and self.breaker.succeeded()
 
     def ended(self) -> None:
@@ -74,6 +75,11 @@ def says_ill(error: UpstreamError) -> bool:
     if isinstance(error, _NO_ILLNESS):
         return False
     return error.upstream_status is None or error.upstream_status >= _SERVER_ERROR
+
+
+def says_well(error: UpstreamError) -> bool:
+    """Whether a refusal is the answer of a service that works: it has read the request and has a status for it."""
+    return not says_ill(error) and error.upstream_status is not None
 
 
 def _again(error: UpstreamError, wait_s: float) -> UpstreamError:

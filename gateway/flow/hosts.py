@@ -25,7 +25,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk
 from gateway.core.errors import UpstreamError, UpstreamOverloaded
 from gateway.core.events import BreakerClosed, BreakerOpened
-from gateway.core.gate import Gate, says_ill
+from gateway.core.gate import Gate, says_ill, says_well
 from gateway.core.peak_ewma import PeakEwma
 from gateway.core.plan import Model
 from gateway.core.retry_budget import RetryBudget
@@ -236,10 +236,15 @@ class _Visit:
         if self._lane.gate.failed(error, now_s):
             code, open_s = error.code or error.type, self._fleet.rules.open_s
             self._tell(BreakerOpened(self._model.provider, self._model.name, self._host.name, code, open_s))
+        elif says_well(error):
+            self._is_well()
 
     def _answered(self) -> None:
         now_s = self._fleet.clock.monotonic_s()
         self._lane.latency.observe(now_s - self._began_s, now_s)
+        self._is_well()
+
+    def _is_well(self) -> None:
         if self._lane.gate.answered():
             self._tell(BreakerClosed(self._model.provider, self._model.name, self._host.name))
 

@@ -19,7 +19,7 @@ from gateway.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from gateway.core.gate import Gate, says_ill
+from gateway.core.gate import Gate, says_ill, says_well
 
 ILL = [
     UpstreamUnreachable("x"),
@@ -127,3 +127,13 @@ def test_nothing_goes_before_any_moment_that_the_provider_has_named(
 def test_every_error_without_a_status_that_is_not_the_requests_is_the_services() -> None:
     assert all(says_ill(error) for error in ILL)
     assert not any(says_ill(error) for error in ABOUT_THE_REQUEST)
+
+
+@pytest.mark.parametrize("error", ABOUT_THE_REQUEST, ids=lambda error: type(error).__name__)
+def test_a_refusal_with_a_status_is_the_answer_of_a_service_that_works(error: UpstreamError) -> None:
+    assert says_well(error) == (error.upstream_status is not None)
+
+
+@pytest.mark.parametrize("error", ILL, ids=lambda error: type(error).__name__)
+def test_no_failure_of_the_service_says_that_it_works(error: UpstreamError) -> None:
+    assert not says_well(error)

@@ -12,7 +12,13 @@ import pytest
 
 from gateway.core.chat import ChatRequest, parse_chat
 from gateway.core.chunks import Chunk
-from gateway.core.errors import UpstreamCut, UpstreamError, UpstreamOverloaded, UpstreamRateLimited
+from gateway.core.errors import (
+    UpstreamCut,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRateLimited,
+    UpstreamRejected,
+)
 from gateway.core.events import BreakerClosed, BreakerOpened
 from gateway.core.plan import Model
 from gateway.flow.hosts import BreakerRules, Fleet, Hosts
@@ -129,6 +135,18 @@ async def test_a_breaker_opens_once_lets_one_probe_through_and_closes_with_its_f
     await ask(hosts)
     opened = BreakerOpened("p", "m", "host-0", "upstream_error", 10.0)
     assert stand.told.events == [opened, BreakerClosed("p", "m", "host-0")]
+
+
+async def test_a_probe_that_is_refused_for_what_it_asks_closes_the_breaker() -> None:
+    stand = Stand(failures=1)
+    provider = Answering(stand.clock, UpstreamCut("x"))
+    hosts = stand.hosts(provider)
+    await refusal(hosts)
+    stand.clock.now_s += 10.0
+    provider.failure = UpstreamRejected("no such parameter", upstream_status=400)
+    assert (await refusal(hosts)).asked, "the probe"
+    assert (await refusal(hosts)).asked, "and everybody after it"
+    assert stand.told.events[1:] == [BreakerClosed("p", "m", "host-0")]
 
 
 async def test_streams_that_break_open_the_breaker_too() -> None:
