@@ -47,7 +47,7 @@ class PrometheusMetrics:
         self._refused = self._counter("refusals", "Requests refused, by the code of the error.", "service", "reason")
         self._tokens = self._counter("tokens", "Tokens charged, by kind.", *_ROUTE, "kind")
         self._cost = self._counter("cost_usd", "What providers charged, in US dollars.", *_ROUTE)
-        self._saved = self._counter("saved_usd", "US dollars below the baseline's price.", "service", "mechanism")
+        self._saved = self._counter("saved_usd", "US dollars below the baseline's price.", "service", "cause")
         self._hits = self._counter("cache_hits", "Answers from a cache.", "service", "layer")
         self._stored = self._counter("cache_stores", "Answers stored in a cache.", "service", "layer")
         self._failed = self._counter(
@@ -135,8 +135,8 @@ class PrometheusMetrics:
             self._hits.labels(route[0], layer).inc()
         elif event.cache != "joined":
             self._charged(event, route)
-        if event.saved_by and event.saved_usd > 0:
-            self._saved.labels(route[0], event.saved_by).inc(float(event.saved_usd))
+        for saved in event.savings:
+            self._saved.labels(route[0], saved.cause).inc(float(saved.usd))
         self._duration.labels(*route).observe(event.duration_s)
         if event.first_token_s is not None:
             self._first.labels(*route).observe(event.first_token_s)

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Literal
 
 from gateway.core.false_hits import Verdict
+from gateway.core.pricing import from_nano
+from gateway.core.savings import CauseSaved, Overhead
 from gateway.core.usage import Usage
 from gateway.core.window import WindowKind
 
@@ -28,6 +30,9 @@ class RequestFinished:
 
     `model` and `provider` are catalog names, None when no model was chosen. `usage` is what was charged; for a
     cache hit, and for a request that `joined` another's flight, it is the original answer's and `cost_usd` is 0.
+    `baseline` is the model that this is compared with, None when there is none, and `baseline_usd` what it would have
+    cost: `baseline_usd - cost_usd` is the sum of `savings` less that of `overheads` (`core.savings`), and `saved_usd`,
+    which is below zero when the request cost more. `saved_by` is the cause of the largest saving.
     """
 
     request_id: str
@@ -49,6 +54,15 @@ class RequestFinished:
     first_token_s: float | None
     error_code: str | None = None
     reasons: tuple[str, ...] = field(default=())
+    baseline: str | None = None
+    baseline_usd: Decimal = Decimal(0)
+    savings: tuple[CauseSaved, ...] = ()
+    overheads: tuple[Overhead, ...] = ()
+
+    @property
+    def overhead_usd(self) -> Decimal:
+        """Paid beside the answer, or above its baseline."""
+        return from_nano(sum(overhead.nano_usd for overhead in self.overheads))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,36 +1,143 @@
-"""What a request did not cost, and compared with what."""
+"""What a request did not cost: compared with what, and why.
+
+Theory of operation. The baseline is one model, named: the service's own choice, or the dearest it may use. Its price of
+the tokens that were answered is what the request *would have* cost. From there to what it did cost is a sum:
+
+    baseline - cost = savings, each with its cause - overheads, each with its kind
+
+which holds to the nano-dollar for every request that has a baseline. None of its terms is ever negative, because
+counters must not fall: an answer dearer than the baseline's is no negative saving but the overhead `dearer_model`. And
+nothing is in it twice: one answer has one cause, but for what its provider's prompt cache took off, which is apart.
+
+Same tokens is an assumption: another model would have written another answer. Its prompt cache is another: tokens that
+the answering provider had cached are priced at the baseline's own rate for cached ones, as if it had cached them too.
+That claims less than to say it would not have. So `prompt_cache` is only what the answering model's cache took off
+*beyond* what the baseline's would have.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Literal
 
 from gateway.core.plan import Model
+from gateway.core.pricing import from_nano
 from gateway.core.usage import Usage
 
-ZERO = Decimal(0)
+Cause = Literal[
+    "tier", "exact_cache", "semantic_cache", "single_flight", "prompt_cache", "right_sizing", "batch", "local"
+]
+"""Why an answer cost less than the baseline's. A closed set: it is a label of metrics."""
+
+OverheadKind = Literal["failed_attempt", "escalation", "dearer_model", "shadow", "judge"]
+"""What was paid beside the answer: attempts that failed and were charged, answers that were thrown away for a better
+one, what a model cost above the baseline; and behind the answers, checks of hits and who judged them."""
+
+REFERENCE = Usage(1_000, 500)
+"""The request by which the dearest model is named: one name for a service, whatever each request looks like."""
 
 
 @dataclass(frozen=True, slots=True)
-class Saving:
-    """Dollars saved against `baseline` (a model's name), and by which mechanism; nothing saved has no mechanism."""
+class CauseSaved:
+    cause: Cause
+    nano_usd: int
 
-    usd: Decimal = ZERO
-    by: str | None = None
+    @property
+    def usd(self) -> Decimal:
+        return from_nano(self.nano_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    kind: OverheadKind
+    nano_usd: int
+
+    @property
+    def usd(self) -> Decimal:
+        return from_nano(self.nano_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What a request was charged: for its answer by `model` (None and 0 when a cache or another's flight gave it), and
+    beside it. `usage` is the answer's own. `cause` is set where no model was asked, or why it was asked for less."""
+
+    usage: Usage
+    model: Model | None = None
+    nano_usd: int = 0
+    cause: Cause | None = None
+    beside: Mapping[OverheadKind, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A request against its baseline (a catalog name; None: there is none to compare with, and nothing is claimed)."""
+
     baseline: str | None = None
+    baseline_nano_usd: int = 0
+    savings: tuple[CauseSaved, ...] = ()
+    overheads: tuple[Overhead, ...] = ()
+
+    @property
+    def overhead_nano_usd(self) -> int:
+        return sum(overhead.nano_usd for overhead in self.overheads)
+
+    @property
+    def net_nano_usd(self) -> int:
+        """What is left of the savings: baseline less cost. Below zero: the request cost more than its baseline. Without
+        a baseline 0: nothing is claimed."""
+        if self.baseline is None:
+            return 0
+        return sum(saved.nano_usd for saved in self.savings) - self.overhead_nano_usd
+
+    @property
+    def chief_cause(self) -> Cause | None:
+        """Of the largest saving; None when nothing was saved on balance."""
+        if self.net_nano_usd <= 0:
+            return None
+        return max(self.savings, key=lambda saved: saved.nano_usd).cause
 
 
-def saving(usage: Usage, paid_usd: Decimal, baselines: Iterable[Model], mechanism: str | None, unix_s: float) -> Saving:
-    """The dearest baseline's price for the same tokens, less what was paid; never below zero.
+def account_of(paid: Paid, baseline: Model | None, unix_s: float) -> Account:
+    """`unix_s` is when it was asked: the baseline would have had that moment's price too."""
+    beside = tuple(Overhead(kind, nano_usd) for kind, nano_usd in paid.beside.items() if nano_usd)
+    if baseline is None:
+        return Account(overheads=beside)
+    if paid.model is baseline and paid.cause is None:
+        return Account(baseline.name, paid.nano_usd, overheads=beside)
+    would_nano_usd = baseline.price.charge(paid.usage, unix_s)
+    gross_nano_usd = would_nano_usd - paid.nano_usd
+    if gross_nano_usd < 0:
+        beside = (*beside, Overhead("dearer_model", -gross_nano_usd))
+    savings = tuple(_savings(paid, baseline, gross_nano_usd, unix_s)) if gross_nano_usd > 0 else ()
+    return Account(baseline.name, would_nano_usd, savings, beside)
 
-    The same tokens is an assumption: another model would have written another answer. Cached input is compared at
-    the baseline's own cached rate. Without a mechanism (a pinned model that answered) nothing was saved.
-    """
-    if mechanism is None:
-        return Saving()
-    would_be = [(model.price.cost(usage, unix_s), model.name) for model in baselines]
-    if not would_be:
-        return Saving()
-    usd, name = max(would_be)
-    return Saving(usd - paid_usd, mechanism, name) if usd > paid_usd else Saving(baseline=name)
+
+def _savings(paid: Paid, baseline: Model, gross_nano_usd: int, unix_s: float) -> Iterator[CauseSaved]:
+    by_cache = min(_prompt_cache_nano_usd(paid, baseline, unix_s), gross_nano_usd)
+    if by_cache:
+        yield CauseSaved("prompt_cache", by_cache)
+    if gross_nano_usd > by_cache:
+        yield CauseSaved(paid.cause or _of_model(paid.model), gross_nano_usd - by_cache)
+
+
+def _of_model(model: Model | None) -> Cause:
+    return "local" if model is not None and model.local else "tier"
+
+
+def _prompt_cache_nano_usd(paid: Paid, baseline: Model, unix_s: float) -> int:
+    """What the answering model's prompt cache took off beyond what the baseline's would have; surcharges for writing
+    to it counted against it."""
+    if paid.model is None or not paid.usage.cache_read_tokens:
+        return 0
+    plain = replace(paid.usage, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=0)
+    own = paid.model.price.charge(plain, unix_s) - paid.nano_usd
+    theirs = baseline.price.charge(plain, unix_s) - baseline.price.charge(paid.usage, unix_s)
+    return max(0, own - theirs)
+
+
+def dearest(models: Iterable[Model], unix_s: float) -> Model | None:
+    """Of these, the one that REFERENCE costs most at that moment."""
+    return max(models, key=lambda model: (model.price.cost(REFERENCE, unix_s), model.name), default=None)

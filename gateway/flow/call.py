@@ -12,7 +12,8 @@ from gateway.core.errors import InvalidRequest, ThriftgateError, UpstreamError
 from gateway.core.events import CacheVerdict, Endpoint, Outcome, RequestFinished
 from gateway.core.options import Options
 from gateway.core.plan import Model, Plan
-from gateway.core.savings import Saving, saving
+from gateway.core.pricing import from_nano, to_nano
+from gateway.core.savings import Account, Cause, OverheadKind, Paid, account_of
 from gateway.core.service import Service
 from gateway.core.usage import Usage
 from gateway.ports import Standing
@@ -37,8 +38,9 @@ class Call:
 class Trail:
     """What has happened to a call so far. The walk writes it, the answer's headers and the one event read it.
 
-    `usage` and `cost_usd` are all that was charged, failed attempts included; `answered` is the answer's own usage,
-    which savings are computed from. `mechanism` is what could have saved something, None for a pinned model's answer.
+    `usage` and `cost_usd` are all that was charged, failed attempts included; `answered` and `answer_usd` are the
+    answer's own, which savings are computed from, and `thrown_away_usd` what answers cost that a better one replaced.
+    `cause` is why nothing was paid for it, None when a model was asked. `baseline` is what it is compared with.
     `standings` are the budgets' at the last hold; `stepped_down` is the code of the refusal after which only what costs
     less was asked, "" when no budget refused. `asked` is how often each host was asked, by its id, and `passed_over`
     says which models were not, and why.
@@ -59,25 +61,38 @@ class Trail:
     usage: Usage = field(default_factory=Usage)
     cost_usd: Decimal = Decimal(0)
     answered: Usage = field(default_factory=Usage)
-    mechanism: str | None = None
+    answer_usd: Decimal = Decimal(0)
+    thrown_away_usd: Decimal = Decimal(0)
+    cause: Cause | None = None
     standings: tuple[Standing, ...] = ()
     stepped_down: str = ""
-    baselines: tuple[Model, ...] = ()
+    baseline: Model | None = None
     first_chunk_s: float | None = None
     outcome: Outcome = "ok"
     error: ThriftgateError | None = None
 
-    def charged(self, usage: Usage, cost_usd: Decimal) -> None:
+    def charged(self, usage: Usage, cost_usd: Decimal, *, answer: bool) -> None:
+        """A flight has landed. `answer`: it gave one, which is the request's unless another follows."""
         self.usage += usage
         self.cost_usd += cost_usd
+        if answer:
+            self.thrown_away_usd += self.answer_usd
+            self.answered, self.answer_usd = usage, cost_usd
 
     def route_reasons(self) -> tuple[str, ...]:
         """Why this model answers."""
         reasons = (*(self.plan.reasons if self.plan else ()), *self.passed_over)
         return (*reasons, f"stepped down: {self.stepped_down}") if self.stepped_down else reasons
 
-    def saving(self) -> Saving:
-        return saving(self.answered, self.cost_usd, self.baselines, self.mechanism, self.call.asked_at_s)
+    def account(self) -> Account:
+        """Against the baseline, once all that will be charged has been."""
+        beside: dict[OverheadKind, int] = {}
+        if self.cost_usd != self.answer_usd:
+            beside["escalation"] = to_nano(self.thrown_away_usd)
+            beside["failed_attempt"] = to_nano(self.cost_usd - self.answer_usd - self.thrown_away_usd)
+        asked = self.model if self.cause is None else None
+        paid = Paid(self.answered, asked, to_nano(self.answer_usd), self.cause, beside)
+        return account_of(paid, self.baseline, self.call.asked_at_s)
 
     def failed(self, error: BaseException) -> None:
         """Any end but the good one: a failure of ours, the client leaving, or a bug."""
@@ -87,7 +102,7 @@ class Trail:
     def finished(self, now_s: float) -> RequestFinished:
         """The wide event; `now_s` is monotonic."""
         tier = self.plan.tier if self.plan else None
-        saved = self.saving()
+        account = self.account()
         return RequestFinished(
             request_id=self.call.id,
             endpoint=self.call.endpoint,
@@ -102,12 +117,16 @@ class Trail:
             attempts=self.attempts,
             usage=self.usage,
             cost_usd=self.cost_usd,
-            saved_usd=saved.usd,
-            saved_by=saved.by,
+            saved_usd=from_nano(account.net_nano_usd),
+            saved_by=account.chief_cause,
             duration_s=now_s - self.call.started_s,
             first_token_s=self.first_chunk_s,
             error_code=(self.error.code or self.error.type) if self.error else None,
             reasons=(*self.route_reasons(), *filter(None, (self.cache_reason,))),
+            baseline=account.baseline,
+            baseline_usd=from_nano(account.baseline_nano_usd),
+            savings=account.savings,
+            overheads=account.overheads,
         )
 
 

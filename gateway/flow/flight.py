@@ -101,9 +101,7 @@ class Flight:
         finally:
             usage = await self._used()
             nano_usd = self.model.price.charge(usage, self._trail.call.asked_at_s)
-            self._trail.charged(usage, from_nano(nano_usd))
-            if self._first:
-                self._trail.answered = usage
+            self._trail.charged(usage, from_nano(nano_usd), answer=bool(self._first))
             await self._ground.ledger.settle(self._hold, Amount(usage.total_tokens, nano_usd))
 
     async def _wait_for_substance(self) -> None:

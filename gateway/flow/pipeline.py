@@ -15,7 +15,7 @@ from typing import Protocol
 
 from gateway.core.chunks import Chunk, Completion, split
 from gateway.core.plan import Catalog, Model, Plan, make_plan
-from gateway.core.service import Service
+from gateway.core.savings import dearest
 from gateway.core.usage import Usage
 from gateway.flow.call import Call, Trail
 from gateway.flow.dispatch import Dispatch
@@ -55,6 +55,8 @@ class Pipeline:
         self._observer = observer
         self._clock = clock
         self._shadow: Shadow | None = None
+        self._baselines: dict[str, Model | None] = {}
+        self._baselines_day = 0
 
     def check_hits(self, shadow: Shadow) -> None:
         """From now on `shadow` hears of every semantic hit, and checks those it chooses."""
@@ -67,7 +69,7 @@ class Pipeline:
         reader: Reader | None = None
         try:
             plan = trail.plan = make_plan(call.chat, call.options, call.service, self._catalog, call.asked_at_s)
-            trail.baselines = self._baselines(call.service, plan)
+            trail.baseline = self._baseline(call, plan)
             key = self._lookup.key(call, plan)
             same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
             with self._questions.ask(same) as question:
@@ -89,14 +91,13 @@ class Pipeline:
         async with question.turn:
             reader = question.board()
             if reader is not None:
-                trail.cache, trail.mechanism = "joined", "single-flight"
+                trail.cache, trail.cause = "joined", "single_flight"
                 return reader
             found = question.heard() or await self._lookup.find(trail.call, plan, key)
             trail.cache, trail.similarity, trail.cache_reason = found.verdict, found.similarity, found.reason
             if found.entry is not None:
                 question.hit(found)
                 return found.entry
-            trail.mechanism = None if plan.pinned else "tier"
             return question.open(
                 SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail.call, plan, found))
             )
@@ -141,17 +142,25 @@ class Pipeline:
         trail.dropped = entry.dropped
         trail.cache_key, trail.cache_age_s = entry.key, self._clock.unix_s() - entry.stored_at_s
         trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
-        trail.mechanism = "exact-cache" if trail.cache == "hit" else "semantic-cache"
+        trail.cause = "exact_cache" if trail.cache == "hit" else "semantic_cache"
         if trail.cache == "semantic-hit" and trail.plan is not None and self._shadow is not None:
             self._shadow.consider(trail.call, trail.plan, entry.completion)
         return _Replay(trail, entry.completion)
 
-    def _baselines(self, service: Service, plan: Plan) -> tuple[Model, ...]:
-        """What the request is compared with: the service's baseline, else all it could have used here."""
-        baseline = self._catalog.find(service.baseline_model) if service.baseline_model else None
+    def _baseline(self, call: Call, plan: Plan) -> Model | None:
+        """What the request is compared with: the model it named, the service's baseline, or the dearest it may use.
+
+        The dearest is found anew each UTC day, so that a service has one name a day whatever its prices do."""
         if plan.pinned:
-            return plan.attempts
-        return (baseline,) if baseline else self._catalog.routed()
+            return plan.attempts[0]
+        service, day = call.service, int(call.asked_at_s // 86_400)
+        if self._baselines_day != day:
+            self._baselines, self._baselines_day = {}, day
+        if service.name not in self._baselines:
+            named = self._catalog.find(service.baseline_model) if service.baseline_model else None
+            allowed = (model for model in self._catalog.routed() if service.may_route_to(model.tier))
+            self._baselines[service.name] = named or dearest(allowed, call.asked_at_s)
+        return self._baselines[service.name]
 
 
 def _entry(flight: Flight) -> Entry:

@@ -106,13 +106,13 @@ def _standing(standings: Sequence[Standing]) -> dict[str, str]:
 
 def _money(trail: Trail) -> dict[str, str]:
     """What is known when the answer has ended."""
-    saving = trail.saving()
+    account = trail.account()
     headers = {
         "x-thriftgate-cost-usd": usd(to_nano(trail.cost_usd)),
-        "x-thriftgate-saved-usd": usd(to_nano(saving.usd)),
+        "x-thriftgate-saved-usd": usd(account.net_nano_usd),
     }
-    if saving.baseline is not None:
-        headers["x-thriftgate-baseline-model"] = saving.baseline
+    if account.baseline is not None:
+        headers["x-thriftgate-baseline-model"] = account.baseline
     if trail.answered.source == "estimated":
         headers["x-thriftgate-usage"] = "estimated"
     return headers
@@ -120,4 +120,5 @@ def _money(trail: Trail) -> dict[str, str]:
 
 def usd(nano_usd: int) -> str:
     """Dollars with all nine decimals a nano-dollar has."""
-    return f"{nano_usd // 1_000_000_000}.{nano_usd % 1_000_000_000:09d}"
+    sign = "-" if nano_usd < 0 else ""
+    return f"{sign}{abs(nano_usd) // 1_000_000_000}.{abs(nano_usd) % 1_000_000_000:09d}"

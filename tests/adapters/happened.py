@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gateway.core.events import RequestFinished
+from gateway.core.savings import CauseSaved
 from gateway.core.usage import Usage
 
 ANSWERED = RequestFinished(
@@ -25,4 +26,7 @@ ANSWERED = RequestFinished(
     saved_by="tier",
     duration_s=0.2,
     first_token_s=0.03,
+    baseline="opus",
+    baseline_usd=Decimal(1),
+    savings=(CauseSaved("tier", 750_000_000),),
 )

@@ -21,10 +21,18 @@ from gateway.core.events import (
     Stored,
     Unguarded,
 )
+from gateway.core.savings import CauseSaved
 from gateway.core.usage import Usage
 from tests.adapters.happened import ANSWERED
 
-HIT = replace(ANSWERED, cache="hit", cost_usd=Decimal(0), saved_usd=Decimal(1), saved_by="exact-cache")
+HIT = replace(
+    ANSWERED,
+    cache="hit",
+    cost_usd=Decimal(0),
+    saved_usd=Decimal(1),
+    saved_by="exact_cache",
+    savings=(CauseSaved("exact_cache", 1_000_000_000),),
+)
 ROUTE = {"service": "shop", "tier": "light", "provider": "deep", "model": "flash"}
 
 
@@ -51,7 +59,7 @@ def test_an_answer_is_counted_with_its_tokens_cost_and_time(metrics: PrometheusM
     }
     assert tokens == {"input": 120, "output": 40, "cache_read": 60, "cache_write": 20}
     assert value(metrics, "cost_usd_total", **ROUTE) == 0.5
-    assert value(metrics, "saved_usd_total", service="shop", mechanism="tier") == 1.5
+    assert value(metrics, "saved_usd_total", service="shop", cause="tier") == 1.5
     assert value(metrics, "request_duration_seconds_sum", **ROUTE) == pytest.approx(0.4)
     assert value(metrics, "time_to_first_token_seconds_count", **ROUTE) == 2
 
@@ -60,23 +68,23 @@ def test_an_answer_is_counted_with_its_tokens_cost_and_time(metrics: PrometheusM
 def test_a_hit_charges_nothing_and_saves(metrics: PrometheusMetrics, cache: CacheVerdict, layer: str) -> None:
     metrics.tell(replace(HIT, cache=cache))
     assert value(metrics, "cache_hits_total", service="shop", layer=layer) == 1
-    assert value(metrics, "saved_usd_total", service="shop", mechanism="exact-cache") == 1
+    assert value(metrics, "saved_usd_total", service="shop", cause="exact_cache") == 1
     assert value(metrics, "cost_usd_total", **ROUTE) is None
     assert value(metrics, "tokens_total", **ROUTE, kind="input") is None
     assert value(metrics, "requests_total", **ROUTE, endpoint="chat", outcome="ok", cache=cache) == 1
 
 
 def test_who_joined_anothers_flight_charges_nothing_saves_and_is_no_hit(metrics: PrometheusMetrics) -> None:
-    metrics.tell(replace(HIT, cache="joined", saved_by="single-flight"))
-    assert value(metrics, "saved_usd_total", service="shop", mechanism="single-flight") == 1
+    metrics.tell(replace(HIT, cache="joined", savings=(CauseSaved("single_flight", 1_000_000_000),)))
+    assert value(metrics, "saved_usd_total", service="shop", cause="single_flight") == 1
     assert value(metrics, "tokens_total", **ROUTE, kind="input") is None
     assert value(metrics, "cache_hits_total", service="shop", layer="exact") is None
     assert value(metrics, "requests_total", **ROUTE, endpoint="chat", outcome="ok", cache="joined") == 1
 
 
-def test_nothing_saved_is_no_mechanism(metrics: PrometheusMetrics) -> None:
-    metrics.tell(replace(ANSWERED, saved_usd=Decimal(0), saved_by=None))
-    assert value(metrics, "saved_usd_total", service="shop", mechanism="tier") is None
+def test_nothing_saved_has_no_cause(metrics: PrometheusMetrics) -> None:
+    metrics.tell(replace(ANSWERED, saved_usd=Decimal(0), saved_by=None, savings=()))
+    assert value(metrics, "saved_usd_total", service="shop", cause="tier") is None
 
 
 def test_a_request_that_reached_no_model_has_none(metrics: PrometheusMetrics) -> None:

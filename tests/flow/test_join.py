@@ -112,7 +112,7 @@ async def test_the_first_reader_is_told_of_when_its_bill_is_known() -> None:
     assert (told["1"].outcome, told["2"].outcome) == ("client_disconnect", "ok")
     assert told["1"].usage.total_tokens == 3
     assert told["1"].cost_usd > told["2"].cost_usd == 0
-    assert told["2"].saved_by == "single-flight"
+    assert told["2"].saved_by == "single_flight"
 
 
 async def test_a_reader_may_leave_before_the_flight_takes_off() -> None:

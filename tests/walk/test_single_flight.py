@@ -102,7 +102,7 @@ async def test_who_joins_pays_nothing_and_saves_what_the_first_paid(
     assert paid.cost_usd > 0
     assert {event.cost_usd for event in others} == {Decimal(0)}
     assert {event.saved_usd for event in others} == {paid.cost_usd}
-    assert {event.saved_by for event in others if event.cache == "joined"} == {"single-flight"}
+    assert {event.saved_by for event in others if event.cache == "joined"} == {"single_flight"}
     assert {event.usage for event in others} == {paid.usage}
     assert Decimal(answers[0].headers["x-thriftgate-cost-usd"]) == 0
 
