@@ -27,7 +27,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -72,11 +72,13 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run. With `announces`, stdout is a pipe for `ready` to read; else it goes to the log with stderr."""
+    """What to run. With `announces`, stdout is a pipe for `ready` to read; else it goes to the log with stderr.
+    `sockets` are file descriptors of ours that it keeps."""
 
     argv: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     announces: bool = False
+    sockets: tuple[int, ...] = ()
 
 
 class ChildNotReady(Exception):
@@ -88,7 +90,8 @@ class ChildProcess:
 
     `ready` is awaited for each process and returns when it can be used; its OSErrors and ValueErrors count as "not
     ready". `ready_s` bounds it, `stop_s` is what a child gets between SIGTERM and SIGKILL. `log_file` is
-    truncated by `start()` and opened for appending, so an operator may truncate it at any time.
+    truncated by `start()` and opened for appending, so an operator may truncate it at any time; without one, what the
+    child says goes where our own words go.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class ChildProcess:
         *,
         ready: Callable[[Process], Awaitable[None]],
         pid_file: Path,
-        log_file: Path,
+        log_file: Path | None,
         backoff: Backoff | None = None,
         ready_s: float = 30.0,
         stop_s: float = 5.0,
@@ -120,7 +123,8 @@ class ChildProcess:
     async def start(self) -> None:
         """Begin; returns at once. Call it from the loop of the main thread (`child_exec` says why)."""
         if self._supervisor is None:
-            self._log_file.write_bytes(b"")
+            if self._log_file is not None:
+                self._log_file.write_bytes(b"")
             self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self.name}")
 
     async def wait_ready(self, timeout_s: float) -> None:
@@ -132,7 +136,7 @@ class ChildProcess:
         finally:
             ready.cancel()
         if not self._ready.is_set():
-            why = self.state.detail or last_words(self._log_file) or "it said nothing"
+            why = self.state.detail or self._last_words() or "it said nothing"
             raise ChildNotReady(f"{self.name} is not ready: {why}")
 
     async def stop(self) -> None:
@@ -216,7 +220,7 @@ class ChildProcess:
     async def _spawn(self) -> Process:
         tied = [sys.executable, "-I", "-S", child_exec.__file__, str(os.getpid()), str(self._pid_file)]
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        with self._log_file.open("ab") as log:
+        with self._log_file.open("ab") if self._log_file else nullcontext() as log:
             return await asyncio.create_subprocess_exec(
                 *tied,
                 *self._command.argv,
@@ -224,6 +228,7 @@ class ChildProcess:
                 stdout=PIPE if self._command.announces else log,
                 stderr=log,
                 env={**inherited, **self._command.environment},
+                pass_fds=self._command.sockets,
                 start_new_session=True,
             )
 
@@ -243,8 +248,11 @@ class ChildProcess:
         return self._with_last_words(f"{self.name} {how}")
 
     def _with_last_words(self, why: str) -> str:
-        words = last_words(self._log_file)
+        words = self._last_words()
         return f"{why}: {words}" if words else why
+
+    def _last_words(self) -> str:
+        return last_words(self._log_file) if self._log_file else ""
 
     def _tell(self, phase: Phase, detail: str = "", pid: int | None = None) -> None:
         if phase is Phase.READY:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
@@ -186,3 +187,21 @@ def test_a_loop_that_closes_without_stop_ends_its_children(tmp_path: Path) -> No
     pid = uvloop.run(start_and_leave())
     assert pid is not None
     assert identity(pid) is None
+
+
+async def test_a_child_keeps_the_sockets_it_is_given_and_talks_where_we_do(tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        program = f"import socket; socket.socket(fileno={there.fileno()}).sendall(b'x'); " + UP
+        it = ChildProcess(
+            "it",
+            Command([sys.executable, "-c", program], announces=True, sockets=(there.fileno(),)),
+            ready=says_up,
+            pid_file=tmp_path / "it.pid",
+            log_file=None,
+        )
+        await it.start()
+        await it.wait_ready(30)
+        assert here.recv(1) == b"x"
+        await it.stop()
+    assert not (tmp_path / "it.log").exists()
