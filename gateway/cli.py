@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
-import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from errno import EADDRINUSE
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
-
-import uvicorn
 
 from gateway import __version__
 from gateway.core.plan import Model
 from gateway.core.price_words import price_in_words
+from gateway.http_server import HttpServer, listen
 from gateway.key_commands import KEY_ERRORS, Said, add_key_commands, minted_keys
 from gateway.service_catalog import build_services, key_digests
 from gateway.service_report import services_in_words
 from gateway.settings import Loaded, load
 from gateway.yaml_source import ConfigError
-
-if TYPE_CHECKING:
-    from gateway.app import Gateway
 
 OK, FAILED, MISUSED = 0, 1, 2
 
@@ -146,7 +137,7 @@ def _serve(loaded: Loaded, _: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     configured = loaded.settings.server
     try:
-        listener = _listen(configured.host, configured.port)
+        listener = listen(configured.host, configured.port)
     except OSError as error:
         mend = (
             "stop what listens there, or choose another with --port"
@@ -163,71 +154,9 @@ def _serve(loaded: Loaded, _: argparse.Namespace) -> int:
             return _refuse(str(error))
         host, port = listener.getsockname()[:2]
         _say(f"listening on http://{host}:{port}/v1; /readyz tells what still loads", started_s)
-        server = _Server(_config(gateway, configured.drain_s), gateway.reload_behind)
+        server = HttpServer(gateway.asgi, configured.drain_s, gateway.reload_behind)
         server.run(sockets=[listener])
         return OK if server.started else FAILED
-
-
-class _Server(uvicorn.Server):
-    """Reloads on SIGHUP. Ends with status 0 on SIGTERM and SIGINT: uvicorn would raise the signal again after its
-    shutdown."""
-
-    def __init__(self, config: uvicorn.Config, reload: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._reload = reload
-        self._has_terminal = sys.stdin is not None and sys.stdin.isatty()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        # uvicorn takes SIGTERM and SIGINT with `signal.signal` and leaves SIGHUP to its default, which ends the
-        # process. The loop's own handler runs between two callbacks, so unlike a plain one it may start a task.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
-        await super().startup(sockets)
-        # What a start leaves behind (124,000 objects: types, prices, routes) does not die. Walking all of it made a
-        # full collection, in which nothing streams, take 90 to 280 ms; without it, about 40 (2026-11-23, busy machine).
-        gc.collect()
-        gc.freeze()
-
-    def _hung_up(self) -> None:
-        if self._has_terminal and not sys.stdin.isatty():  # nobody asks for a reload: the terminal was closed
-            self.handle_exit(signal.SIGTERM, None)
-        else:
-            self._reload()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
-
-
-def _config(gateway: Gateway, drain_s: float) -> uvicorn.Config:
-    """httptools is required: with h11, uvicorn ran a request hidden behind both Content-Length and Transfer-Encoding
-    (1 of 8 forms; httptools 0 of 8, 2026-11). So is uvloop: asyncio's own cost 44 ms a keep-alive POST with workers."""
-    return uvicorn.Config(
-        gateway.asgi,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="error",
-        server_header=False,
-        timeout_graceful_shutdown=round(drain_s),
-    )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bound here and not by the server, so that a taken port is one clear line. Raises OSError."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2_048)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _say(line: str, started_s: float) -> None:
