@@ -61,6 +61,7 @@ def save(weights: RouterWeights, path: Path) -> str:
         "kind_reaches": np.array([kind.reach for kind in weights.kinds]),
         "level": np.array(weights.level),
         "curve": np.array(weights.curve),
+        "promises": np.array(weights.promises),
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
@@ -95,6 +96,7 @@ def _weights(arrays: dict[str, Floats], digest: str) -> RouterWeights:
     )  # fmt: skip
     light = Head(float(arrays["intercept"]), single("waves"), single("chars"), single("words"))
     scores, probabilities = single("curve")
+    targets, gains = single("promises")
     names, reaches = arrays["kinds"].tolist(), arrays["kind_reaches"].tolist()
     kinds = tuple(map(Kind, names, single("kind_centres"), single("kind_spreads"), reaches))
-    return RouterWeights(scale, light, kinds, float(arrays["level"]), (scores, probabilities), digest)
+    return RouterWeights(scale, light, kinds, float(arrays["level"]), (scores, probabilities), (targets, gains), digest)

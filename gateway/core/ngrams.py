@@ -22,14 +22,16 @@ WORD_ORDERS = (1, 2)
 Codes = npt.NDArray[np.uint32]
 
 _WORD = re.compile(r"[a-z]+|\d+|[^\w\s]")
-_SPACE = re.compile(r"\s+")
 _FACTOR = np.uint32(0x9E3779B1)
+_MIX = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+_13, _16 = np.uint32(13), np.uint32(16)
+_STARTS = tuple(np.uint32(order * pow(int(_FACTOR), order, 1 << 32) % (1 << 32)) for order in range(6))
 _EDGES = zlib.crc32(b"^"), zlib.crc32(b"$")
 
 
 def char_buckets(text: str) -> Codes:
     """Three to five characters at a time, of a text in lower case; space counts once, the ends count as space."""
-    spaced = f" {_SPACE.sub(' ', text).strip()} "
+    spaced = f" {' '.join(text.split())} "
     return _buckets(np.frombuffer(spaced.encode("utf-32-le", "replace"), np.uint32), CHAR_ORDERS)
 
 
@@ -41,8 +43,8 @@ def word_buckets(text: str) -> Codes:
 
 def counted(buckets: Codes) -> tuple[Codes, npt.NDArray[np.float32]]:
     """The buckets that occur, once each and in order, and the logarithm of one more than how often."""
-    counts = np.bincount(buckets, minlength=BUCKETS)
-    found = np.flatnonzero(counts > 0)
+    counts = np.bincount(buckets)
+    found = counts.nonzero()[0]
     return found.astype(np.uint32), np.log1p(counts[found].astype(np.float32))
 
 
@@ -54,12 +56,12 @@ def _buckets(codes: Codes, orders: Sequence[int]) -> Codes:
         if order > 1:
             rolled = rolled[:-1] * _FACTOR + codes[order - 1 :]
         if order in orders:
-            found.append(rolled + np.uint32(order * pow(int(_FACTOR), order, 1 << 32) % (1 << 32)))
+            found.append(rolled + _STARTS[order])
     return _mixed(np.concatenate(found)) >> np.uint32(32 - BITS)
 
 
 def _mixed(codes: Codes) -> Codes:
     """Spreads every input bit over all 32, so that the upper ones are fit to be a bucket."""
-    codes = (codes ^ (codes >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    codes = (codes ^ (codes >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return codes ^ (codes >> np.uint32(16))
+    codes = (codes ^ (codes >> _16)) * _MIX[0]
+    codes = (codes ^ (codes >> _13)) * _MIX[1]
+    return codes ^ (codes >> _16)

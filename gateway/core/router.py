@@ -35,6 +35,10 @@ _REASONS = 3
 _AUDIBLE = 0.1
 """A reason is said when it weighs at least this share of the weightiest."""
 _NAMED = (*SIGNALS, "wording")
+_UNLIKE: tuple[str, ...] = ("like nothing learned from: by length and form",)
+
+TRUSTED = 0.5
+"""From this much trust on, a score may decide that a light answer will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,42 +117,52 @@ def distance(raw: Floats, centre: Floats, spread: Floats) -> float:
 @dataclass(frozen=True, slots=True)
 class RouterWeights:
     """All that was learned. `kinds` are those that learning helped with; `level` is the mean gain over all; `curve` is
-    scores and at each the probability that a light answer will do."""
+    scores and at each the probability that a light answer will do. `promises` are shares of the strong model's quality,
+    ascending, and to each the highest gain whose prompts may be answered lightly if that share is to be kept: set on
+    outcomes that the scores had not seen, of prompts whose score is `TRUSTED`."""
 
     scale: Scale
     light: Head
     kinds: tuple[Kind, ...]
     level: float
     curve: tuple[Floats, Floats]
+    promises: tuple[Floats, Floats]
     digest: str
     """SHA-256 of the file they came from: what a policy and a log line name them by."""
+
+    def bound(self, target: float) -> float:
+        """The highest gain that keeps at least `target`; never higher for a higher target. -inf: none does."""
+        targets, gains = self.promises
+        at = int(np.searchsorted(targets, np.float32(target)))
+        return float(gains[at]) if at < len(gains) else -math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """`gain` is the strong model's expected advantage (-1 to 1), `probability` that a light answer will do (0 to 1),
     `trust` how far the score was learned rather than set by hand (0 to 1). `reasons` name signals, never words of the
-    prompt, weightiest first: `harder: formulas`, `easier: length`."""
+    prompt, weightiest first: `harder: formulas`, `easier: length`; there are none unless they were asked for."""
 
     gain: float
     probability: float
     trust: float
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
 
 
-def forecast(features: Features, weights: RouterWeights) -> Forecast | None:
-    """None when there is nothing to judge by. Deterministic: the same on every machine and in every process."""
+def forecast(features: Features, weights: RouterWeights, *, explained: bool = False) -> Forecast | None:
+    """None when there is nothing to judge by. Deterministic: the same on every machine and in every process.
+
+    `explained` adds the reasons, for a sixth of the time on top. What is like nothing learned from takes half of it."""
     if not features.question.strip():
         return None
     raw = signals(features.question, features.question_chars)
-    inputs = inputs_of(features.question, raw, weights.scale)
-    gain, trust = blended(weights.light.score(inputs), raw, weights)
-    return Forecast(
-        gain=gain,
-        probability=float(np.interp(gain, *weights.curve)),
-        trust=trust,
-        reasons=_reasons(inputs, weights) if trust > 0 else ("like nothing learned from: by length and form",),
-    )
+    trust, learned, reasons = _trust(raw, weights), 0.0, _UNLIKE
+    if trust > 0:
+        inputs = inputs_of(features.question, raw, weights.scale)
+        learned = weights.light.score(inputs)
+        reasons = _reasons(inputs, weights) if explained else ()
+    gain = _blend(trust, learned, raw, weights)
+    return Forecast(gain, float(np.interp(gain, *weights.curve)), trust, reasons if explained else ())
 
 
 def inputs_of(question: str, raw: Floats, scale: Scale) -> Inputs:
@@ -166,9 +180,18 @@ def inputs_of(question: str, raw: Floats, scale: Scale) -> Inputs:
 
 
 def blended(learned: float, raw: Floats, weights: RouterWeights) -> tuple[float, float]:
-    """The gain to expect, and how far it was learned: as far as the nearest kind is near."""
-    trust = max((kind.nearness(raw) for kind in weights.kinds), default=0.0)
-    return trust * learned + (1 - trust) * (weights.level + prior_gain(raw)), trust
+    """The gain to expect, and how far it was learned."""
+    trust = _trust(raw, weights)
+    return _blend(trust, learned, raw, weights), trust
+
+
+def _trust(raw: Floats, weights: RouterWeights) -> float:
+    """As far as the nearest kind is near."""
+    return max((kind.nearness(raw) for kind in weights.kinds), default=0.0)
+
+
+def _blend(trust: float, learned: float, raw: Floats, weights: RouterWeights) -> float:
+    return trust * learned + (1 - trust) * (weights.level + prior_gain(raw))
 
 
 _WORDS, _OPTIONS_AT, _HOW_MANY, _NUMBERS, _NEGATIONS = (

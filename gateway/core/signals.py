@@ -120,15 +120,14 @@ def signals(text: str, length_chars: int) -> npt.NDArray[np.float32]:
     values = [math.log1p(length_chars), *shape, *_characters(text), *_lines(text, words)]
     values += _numbers([token for token in tokens if token[0].isdigit()], len(tokens))
     values += _options(text, length_chars)
-    opening = _OPENING_WORDS.get(tokens[0]) if tokens else None
-    values += [float(at == opening) for at in range(len(_OPENINGS))]
-    counts = [0] * len(_CATEGORIES)
+    opening = [0.0] * len(_OPENINGS)
+    if tokens and tokens[0] in _OPENING_WORDS:
+        opening[_OPENING_WORDS[tokens[0]]] = 1.0
+    counts = np.zeros(len(_CATEGORIES))
     for word in often.keys() & _BY_WORD.keys():
         for category in _BY_WORD[word]:
             counts[category] += often[word]
-    values += [math.log1p(count) for count in counts]
-    many = max(1, len(tokens))
-    return np.array([*values, *(count / many for count in counts)], np.float32)
+    return np.concatenate([values, opening, np.log1p(counts), counts / max(1, len(tokens))], dtype=np.float32)
 
 
 def _vocabulary(often: Counter[str]) -> tuple[int, list[float]]:

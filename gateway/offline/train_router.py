@@ -21,8 +21,20 @@ from gateway.adapters.router_weights import SHIPPED, WAVES, directions_of, phase
 from gateway.core.chat import parse_chat
 from gateway.core.features import Features, features_of
 from gateway.core.ngrams import BUCKETS, Codes, char_buckets, word_buckets
+from gateway.core.quality_target import threshold_for
 from gateway.core.ridge import Column, Indices, Matrix, fit, isotonic, out_of_fold, products
-from gateway.core.router import Floats, Head, Kind, RouterWeights, Scale, blended, distance, inputs_of, prior_gain
+from gateway.core.router import (
+    TRUSTED,
+    Floats,
+    Head,
+    Kind,
+    RouterWeights,
+    Scale,
+    blended,
+    distance,
+    inputs_of,
+    prior_gain,
+)
 from gateway.core.signals import SIGNALS, signals
 from gateway.offline.routing_sets import Outcome, shipped_outcomes
 
@@ -33,7 +45,25 @@ _RESAMPLINGS = 100
 _REACH = 0.95
 _NARROWEST = np.float32(0.02)
 _CURVE_POINTS = 64
+_FEWEST_TRUSTED = 100
+"""Outcomes without which a threshold would be a guess."""
 _NO_CURVE = (np.zeros(1, np.float32), np.zeros(1, np.float32))
+_NO_PROMISES = (np.zeros(0, np.float32), np.zeros(0, np.float32))
+_TARGETS = (
+    0.5,
+    0.6,
+    0.7,
+    0.75,
+    0.8,
+    0.85,
+    *(percent / 100 for percent in range(90, 98)),
+    0.975,
+    0.98,
+    0.985,
+    0.99,
+    0.995,
+    1.0,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +209,27 @@ def learn(lesson: Lesson, scale: Scale) -> Learned:
     head = head_from(lesson.prompts.rows, *fit(lesson.kernel, gains, penalty))
     sets = [outcome.set for outcome in lesson.outcomes]
     kinds = kinds_of(sets, lesson.prompts, gains, honest)
-    return calibrated(RouterWeights(scale, head, kinds, mean_level(sets, gains), _NO_CURVE, ""), honest, lesson)
+    weights = RouterWeights(scale, head, kinds, mean_level(sets, gains), _NO_CURVE, _NO_PROMISES, "")
+    return calibrated(weights, honest, lesson)
 
 
 def calibrated(weights: RouterWeights, honest: Column, lesson: Lesson) -> Learned:
     scores = blend(honest, lesson.prompts, weights)
     will_do = np.array([outcome.light >= outcome.strong for outcome in lesson.outcomes], np.float64)
-    return Learned(replace(weights, curve=probability_curve(scores, will_do)), scores)
+    promises = promises_of(weights, scores, lesson)
+    return Learned(replace(weights, curve=probability_curve(scores, will_do), promises=promises), scores)
+
+
+def promises_of(weights: RouterWeights, scores: Column, lesson: Lesson) -> tuple[Floats, Floats]:
+    """To each target the bound that keeps it on prompts whose score decides; none where no score would."""
+    own = np.flatnonzero([blended(0.0, raw, weights)[1] >= TRUSTED for raw in lesson.prompts.raw])
+    if len(own) < _FEWEST_TRUSTED:
+        return _NO_PROMISES
+    outcomes = [lesson.outcomes[int(at)] for at in own]
+    light = np.array([outcome.light for outcome in outcomes])
+    strong = np.array([outcome.strong for outcome in outcomes])
+    bounds = [threshold_for(target, scores[own], light, strong) for target in _TARGETS]
+    return np.array(_TARGETS, np.float32), np.array(bounds, np.float32)
 
 
 def mean_level(sets: Sequence[str], gains: Column) -> float:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,7 +26,7 @@ def weights() -> RouterWeights:
 
 
 def forecast_of(prompt: str, weights: RouterWeights) -> Forecast:
-    found = forecast(features_of(asked(prompt)), weights)
+    found = forecast(features_of(asked(prompt)), weights, explained=True)
     assert found is not None
     return found
 
@@ -41,7 +42,7 @@ def test_another_process_forecasts_the_same(weights: RouterWeights) -> None:
         "from gateway.adapters.router_weights import load\n"
         "from gateway.core.features import features_of\nfrom gateway.core.router import forecast\n"
         "from tests.core.asking import asked\n"
-        f"print(forecast(features_of(asked({CHOICE!r})), load()))"
+        f"print(forecast(features_of(asked({CHOICE!r})), load(), explained=True))"
     )
     said = [
         subprocess.run(
@@ -55,7 +56,7 @@ def test_another_process_forecasts_the_same(weights: RouterWeights) -> None:
 @given(st.text(max_size=300))
 @hypothesis_settings(max_examples=50)
 def test_any_text_gets_a_probability_and_a_reason(prompt: str) -> None:
-    found = forecast(features_of(asked(prompt)), load())
+    found = forecast(features_of(asked(prompt)), load(), explained=True)
     if found is not None:
         assert 0 <= found.probability <= 1
         assert 0 <= found.trust <= 1
@@ -112,3 +113,24 @@ def test_the_prior_holds_long_closed_questions_for_harder_and_long_open_prompts_
 
     assert prior(CHOICE.replace("mammal", "mammal that lives in the sea and eats fish")) > prior(CHOICE)
     assert prior("Shorten this: " + "the cat sat on the mat and " * 20) < prior("Shorten this: the cat sat.")
+
+
+@given(st.floats(0.0, 1.2), st.floats(0.0, 1.2))
+def test_a_higher_target_never_lets_more_be_answered_lightly(one: float, two: float) -> None:
+    low, high = sorted((one, two))
+    assert load().bound(high) <= load().bound(low)
+
+
+def test_a_target_between_two_rows_takes_the_stricter(weights: RouterWeights) -> None:
+    assert weights.bound(0.9801) == weights.bound(0.985) < weights.bound(0.98)
+
+
+def test_nothing_keeps_more_than_everything(weights: RouterWeights) -> None:
+    assert weights.bound(1.01) == -math.inf
+
+
+def test_reasons_cost_time_and_are_given_when_asked_for(weights: RouterWeights) -> None:
+    told, untold = (forecast(features_of(asked(CHOICE)), weights, explained=explained) for explained in (True, False))
+    assert told is not None
+    assert untold is not None
+    assert untold == replace(told, reasons=())

@@ -116,3 +116,12 @@ def test_a_learned_score_no_better_than_the_prior_is_not_trusted() -> None:
 def test_without_the_files_there_are_no_outcomes(tmp_path: Path) -> None:
     assert shipped_outcomes(tmp_path) == []
     assert open_outcomes(tmp_path) == []
+
+
+def test_promises_are_set_where_scores_decide_and_nowhere_else() -> None:
+    shipped = load()
+    own = adapt(shipped, Lesson.of([*SEEN, *OUTCOMES], shipped.scale)).weights
+    assert len(own.promises[0]) > 0
+    assert (np.diff(own.promises[0]) > 0).all()
+    few = adapt(shipped, Lesson.of(SEEN[:40], shipped.scale)).weights
+    assert few.bound(0.5) == float("-inf")
