@@ -63,7 +63,8 @@ def read(path: Path, environ: Mapping[str, str] = os.environ) -> Source:
 
 
 def _merge(path: Path, document: dict[str, Any], places: Places, seen: tuple[Path, ...]) -> None:
-    """Top-level sections of included files come first; the including file wins, section by section, key by key."""
+    """Top-level sections of included files come first; the including file wins, section by section, key by key. A key
+    it writes as null is taken away: what an included file offers and this machine lacks."""
     node = _compose(path)
     found: Places = {}
     own = _value(node, (), path, found)
@@ -79,7 +80,7 @@ def _merge(path: Path, document: dict[str, Any], places: Places, seen: tuple[Pat
         held = document.get(section)
         if isinstance(held, dict) and isinstance(value, dict):
             _forget(places, *((section, key) for key in value))
-            document[section] = {**held, **value}
+            document[section] = {key: kept for key, kept in {**held, **value}.items() if kept is not None}
         else:
             _forget(places, (section,))
             document[section] = value

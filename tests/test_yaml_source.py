@@ -55,6 +55,11 @@ def test_the_including_file_wins_key_by_key(tmp_path: Path) -> None:
     assert read(path, {}).document == {"a": {"x": "main", "y": "two", "z": "one"}, "list": [2, 3]}
 
 
+def test_a_null_in_the_including_file_takes_a_key_away(tmp_path: Path) -> None:
+    path = written(tmp_path, main="include: one.yaml\na: {x: null}\n", one="a: {x: one, y: one}\n")
+    assert read(path, {}).document == {"a": {"y": "one"}}
+
+
 def test_a_merged_key_is_where_the_winning_file_has_it(tmp_path: Path) -> None:
     path = written(tmp_path, main="include: one.yaml\n\na: {x: {new: 1}}\n", one="a:\n  x: {old: 1}\n  y: {old: 1}\n")
     source = read(path, {})
