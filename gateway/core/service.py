@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.core.budget import Budget, Payer, counter_of
 from gateway.core.limits import NO_LIMITS, Limits
+from gateway.core.policy import RULES, Policy
 from gateway.core.tiers import Tier
 
 
@@ -28,7 +29,7 @@ class Service:
     `baseline_model` is what savings are compared with; None is the dearest model the request could have used.
     `cache_scope` isolates answers: the service's own name unless several services share a group on purpose. `budgets`
     are its own first, then those of the groups it is in, outward; `ledger_tag` is the outermost of these accounts, ""
-    for its own. `tags` are the operator's own words about it."""
+    for its own. `policy` is what it wants of the router. `tags` are the operator's own words about it."""
 
     name: str
     models: frozenset[str] | None = None
@@ -39,6 +40,7 @@ class Service:
     cache: CacheTerms = CacheTerms()
     ledger_tag: str = ""
     limits: Limits = NO_LIMITS
+    policy: Policy = RULES
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from gateway.core.chunks import Chunk, Completion, split
-from gateway.core.plan import Catalog, Model, Plan, make_plan
+from gateway.core.plan import Catalog, Model, Plan
+from gateway.core.planning import make_plan
 from gateway.core.savings import dearest
 from gateway.core.usage import Usage
 from gateway.flow.call import Call, Trail

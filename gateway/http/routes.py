@@ -13,7 +13,8 @@ from gateway.core.errors import UnsupportedParameter
 from gateway.core.estimate import countable
 from gateway.core.events import Endpoint
 from gateway.core.options import parse_options
-from gateway.core.plan import Catalog, make_plan
+from gateway.core.plan import Catalog
+from gateway.core.planning import make_plan
 from gateway.core.pricing import to_nano
 from gateway.dialects.served.api import ANTHROPIC, OPENAI, Api
 from gateway.dialects.served.chat import read_chat

@@ -21,7 +21,8 @@ from gateway.adapters.genai_price_book import price_of
 from gateway.catalog import build_catalogs
 from gateway.core.chat import parse_chat
 from gateway.core.options import Options
-from gateway.core.plan import Catalog, Model, make_plan
+from gateway.core.plan import Catalog, Model
+from gateway.core.planning import make_plan
 from gateway.core.pricing import Price, Rates
 from gateway.core.tiers import Tier
 from gateway.core.usage import Usage
