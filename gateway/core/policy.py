@@ -46,8 +46,8 @@ class Policy:
     """At most one of `quality_target` (a share of the strong model's quality) and `shares`; neither: by rules.
 
     `bounds` are the target's, by the tiers there are to choose from; none where nothing was learned. `version` names
-    weights and settings together, "" where they decide nothing. `value_of_second_usd` is what a second of waiting weighs
-    between models."""
+    weights and settings together, "" where they decide nothing. `value_of_second_usd` is what a second of waiting
+    weighs between models."""
 
     quality_target: float | None = None
     shares: TierShares | None = None
