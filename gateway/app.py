@@ -4,8 +4,10 @@ changes with the configuration, is built by `generation`."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -13,14 +15,16 @@ from gateway.adapters import genai_price_book, prometheus
 from gateway.adapters.allotted_ledger import AllottedLedger
 from gateway.adapters.child_process import ChildNotReady
 from gateway.adapters.clock import SystemClock
-from gateway.adapters.data_dir import DataDir, DataDirError
+from gateway.adapters.data_dir import DataDirError
 from gateway.adapters.http1_transport import Http1Transport
 from gateway.adapters.httpx_transport import HttpxTransport
 from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.key_desk import KeyDesk
 from gateway.adapters.key_file import KeyFile, KeyFileError
+from gateway.adapters.ledger_estates import LedgerBooks, estates_of, folder_of
 from gateway.adapters.ledger_file import LedgerFile
-from gateway.adapters.llama_child import LlamaServer, LlamaUnavailable, find_model
+from gateway.adapters.llama_child import LlamaUnavailable, find_model
+from gateway.adapters.llama_provider import LocalModel
 from gateway.adapters.memory_cache import MemoryCache
 from gateway.adapters.observers import Observers
 from gateway.adapters.onnx_embedder import packaged_minilm
@@ -30,22 +34,25 @@ from gateway.adapters.redis_cache import RedisCache
 from gateway.adapters.redis_client import connect
 from gateway.adapters.redis_door import RedisDoor
 from gateway.adapters.redis_ledger import RedisLedger
-from gateway.adapters.stale_child import end_all_stale
+from gateway.adapters.siblings import Learned, NoSiblings, Siblings
 from gateway.adapters.tiktoken_counter import TiktokenCounter
 from gateway.adapters.transport import Transport
-from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing, find_valkey
+from gateway.adapters.valkey_child import ValkeyMissing, find_valkey
 from gateway.adapters.watched_keys import WatchedKeys
 from gateway.adapters.webhook import Webhook
 from gateway.catalog import Catalogs, build_catalogs
+from gateway.core.budget import Amount
 from gateway.core.errors import InvalidConfiguration
 from gateway.core.events import Reloaded
 from gateway.core.false_hits import FalseHits
+from gateway.core.seat import Seat
 from gateway.core.worth import Worth, WorthRules
 from gateway.fixed_settings import refused_changes
 from gateway.flow.hosts import BreakerRules, Fleet
 from gateway.flow.meaning import Meaning, MeaningRules
 from gateway.flow.tasks import Tasks
 from gateway.generation import Generation, Parts
+from gateway.household import Household, OwnHousehold, Say, children
 from gateway.http.admin import Metrics, admin_app
 from gateway.http.cache_routes import add_cache_routes
 from gateway.http.front import Front
@@ -54,7 +61,7 @@ from gateway.http.reload_route import add_reload_route
 from gateway.http.service_routes import add_service_routes
 from gateway.http.serving import Serving
 from gateway.ports import Observer
-from gateway.providers import ProviderParts, build_servers, children
+from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
 from gateway.settings import Loaded
 from gateway.yaml_source import ConfigError
@@ -64,8 +71,14 @@ START_ERRORS = (DataDirError, KeyFileError, LlamaUnavailable, ValkeyMissing, Mod
 _LOAD_S = 300.0
 _DRAIN_S = 5.0
 
-Say = Callable[[str], None]
-"""Where progress is told, a line at a time."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process stands in its gateway: what it uses and does not have for itself alone, and who else is there."""
+
+    household: Household
+    seat: Seat = field(default_factory=Seat)
+    siblings: Siblings = field(default_factory=NoSiblings)
 
 
 def check(loaded: Loaded) -> Catalogs:
@@ -89,48 +102,51 @@ def _catalogs(loaded: Loaded) -> Catalogs:
 class Gateway:
     """One gateway. Give `asgi` to a server, which starts and stops everything through ASGI's lifespan.
 
-    `listeners` hear every event beside the metrics and the log.
+    `listeners` hear every event beside the metrics and the log. Without a `place` it is a gateway of one process.
 
     Construction takes the data directory (DataDirError when another gateway has it) and opens no connection.
     Raises ConfigError for a model without a price, LlamaUnavailable for a local model that cannot run here,
     KeyFileError for a file of keys that cannot be read.
     """
 
-    def __init__(self, loaded: Loaded, say: Say = lambda line: None, *listeners: Observer) -> None:
+    def __init__(
+        self, loaded: Loaded, say: Say = lambda line: None, *listeners: Observer, place: Place | None = None
+    ) -> None:
         settings = loaded.settings
         catalogs = _catalogs(loaded)
         self._loaded = loaded
         self._say = say
+        seat = place.seat if place else Seat()
         self._clock = SystemClock()
         self._metrics = PrometheusMetrics()
         self._webhook = Webhook(settings.alerts.webhook_url) if settings.alerts.webhook_url else None
         told = Observers(self._metrics, OperatorLog(), *filter(None, (self._webhook,)), *listeners)
-        self._ledger_file = self._build_ledger_file(told) if settings.ledger.enabled else None
+        ledger_folder = folder_of(settings.ledger_folder, seat)
+        self._ledger_file = self._build_ledger_file(ledger_folder, told) if settings.ledger.enabled else None
         self._observer = Observers(told, LedgerEvents(self._ledger_file, self._clock)) if self._ledger_file else told
         key_file = KeyFile(settings.keys_path, self._clock)
         self._keys = WatchedKeys(key_file, self._observer, self._clock)
         self._key_desk = KeyDesk(key_file, self._keys)
-        self._data_dir = DataDir(settings.data_dir)
+        self._place = place or Place(OwnHousehold(settings, say))
         self._stack = AsyncExitStack()
-        self._stack.callback(self._data_dir.close)
+        self._stack.push_async_callback(self._place.household.stop)
         self._tasks = Tasks()
-        self._valkey = ValkeyChild(self._data_dir) if settings.state.redis_url == "embedded" else None
         self._redis_timeout_s = settings.state.timeout_ms / 1000
-        redis_url = self._valkey.url if self._valkey else settings.state.redis_url
-        self._redis = connect(redis_url, timeout_s=self._redis_timeout_s)
+        self._redis = connect(self._place.household.redis_url, timeout_s=self._redis_timeout_s)
         self._memory = MemoryCache(self._clock, max_bytes=settings.cache.exact.memory_bytes)
         self._cache = RedisCache(
             self._redis, self._memory, self._clock, self._observer, timeout_s=self._redis_timeout_s
         )
+        self._books: LedgerBooks | None = None
         self._kept_ledger = self._build_ledger()
         self._ledger = AllottedLedger(
-            self._kept_ledger, self._clock, self._observer, part=settings.state.allotment_share
+            self._kept_ledger, self._clock, self._observer, part=settings.state.allotment_share / seat.count
         )
         self._door = RedisDoor(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
         self._counter = TiktokenCounter()
         self._transport: Transport = HttpxTransport() if settings.upstream.client == "httpx" else Http1Transport()
-        self._servers = build_servers(settings, self._data_dir)
-        self._semantic = SemanticParts(settings, self._data_dir, self._observer, self._clock, self._stack)
+        self._models = self._place.household.models
+        self._semantic = SemanticParts(settings, seat, self._place.siblings, self._observer, self._clock, self._stack)
         self._parts = self._build_parts()
         self._generation = Generation(loaded, catalogs, self._parts, self._inexperienced())
         self._generation.label(self._metrics)
@@ -139,13 +155,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Returns when requests can be taken; models go on loading behind."""
-        for pid in await end_all_stale(self._data_dir.path):
-            self._say(f"ended process {pid}, left by a gateway that was killed")
-        if self._valkey is not None:
-            started_s = self._clock.monotonic_s()
-            await self._valkey.start()
-            self._stack.push_async_callback(self._valkey.stop)
-            self._say(f"state: valkey ready ({self._clock.monotonic_s() - started_s:.2f} s)")
+        await self._place.household.start()
         if self._webhook is not None:
             self._webhook.start()
             self._stack.push_async_callback(self._webhook.stop)
@@ -156,9 +166,6 @@ class Gateway:
         await self._start_ledger()
         self._stack.push_async_callback(self._counter.stop)
         self._stack.push_async_callback(self._transport.close)
-        for server in self._servers.values():
-            await server.start()
-            self._stack.push_async_callback(server.stop)
         self._tasks.start(self._load_models())
         self._stack.push_async_callback(self._tasks.drain, _DRAIN_S)
 
@@ -171,45 +178,77 @@ class Gateway:
 
         Raises InvalidConfiguration with every problem: nothing has changed then. Either way `Reloaded` is told.
         """
+        if self._place.seat.count > 1:
+            return await self._place.siblings.reload()
         async with self._reloading:
             try:
-                loaded, generation = await asyncio.to_thread(self._next_generation)
+                generation = await self.prepare(self._loaded.again)
             except Exception as error:  # whatever is wrong with the new one, the old one serves, and the log says why
-                why = f"{type(error).__name__}: {error}"
-                self._observer.tell(Reloaded(False, why, self._clock.unix_s()))
+                self.refuse(f"{type(error).__name__}: {error}")
                 if isinstance(error, ConfigError):
                     raise InvalidConfiguration(f"Nothing has changed. {error}") from error
                 raise
-            self._serve_by(loaded, generation)
-            self._observer.tell(Reloaded(True, str(generation), self._clock.unix_s()))
-            self._say(f"reloaded: {generation}")
+            self.serve_by(generation)
             return str(generation)
+
+    async def prepare(self, read: Callable[[], Loaded]) -> Generation:
+        """What would serve by another configuration. Nothing has changed yet. Raises ConfigError."""
+        return await asyncio.to_thread(self._next_generation, read)
+
+    def serve_by(self, generation: Generation) -> None:
+        """From the next request on."""
+        generation.label(self._metrics)
+        generation.attach()  # again: a model may have been loaded meanwhile
+        self._memory.resize(generation.loaded.settings.cache.exact.memory_bytes)
+        self._loaded, self._generation, self.asgi.routes = generation.loaded, generation, generation.routes
+        if generation.wants_index and self._semantic.index is None:
+            self._tasks.start(self._load_embedder())
+        self._tell_reload(Reloaded(True, str(generation), self._clock.unix_s()))
+        self._say(f"reloaded: {generation}")
+
+    def refuse(self, why: str) -> None:
+        """A reload came to nothing."""
+        self._tell_reload(Reloaded(False, why, self._clock.unix_s()))
+
+    def _tell_reload(self, reloaded: Reloaded) -> None:
+        """All workers count it, one writes it down."""
+        (self._observer if self._place.seat.is_first else self._metrics).tell(reloaded)
 
     def reload_behind(self) -> None:
         """Begin a reload, for who cannot wait: a signal. How it ends is told as an event."""
         self._tasks.start(self.reload())
 
-    def _next_generation(self) -> tuple[Loaded, Generation]:
+    def _next_generation(self, read: Callable[[], Loaded]) -> Generation:
         """Built beside the one that serves, in a thread: reading and checking files takes tens of milliseconds."""
-        loaded = self._loaded.again()
+        loaded = read()
         fixed = refused_changes(self._loaded, loaded)
         if fixed:
             raise ConfigError(*fixed)
-        return loaded, Generation(loaded, _catalogs(loaded), self._parts, self._generation.meaning)
+        return Generation(loaded, _catalogs(loaded), self._parts, self._generation.meaning)
 
-    def _serve_by(self, loaded: Loaded, generation: Generation) -> None:
-        generation.label(self._metrics)
-        generation.attach()  # again: a model may have been loaded meanwhile
-        self._memory.resize(loaded.settings.cache.exact.memory_bytes)
-        self._loaded, self._generation, self.asgi.routes = loaded, generation, generation.routes
-        if generation.wants_index and self._semantic.index is None:
-            self._tasks.start(self._load_embedder())
+    def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
+        """What this worker has written down for these meters, for another that has to tell Redis."""
+        return self._books.spent(tag, meters) if self._books else {}
 
-    def _build_ledger_file(self, observer: Observer) -> LedgerFile:
+    async def learn(self, question: Learned) -> None:
+        """What another worker has stored in its embedded index."""
+        await self._semantic.learn(question)
+
+    async def forget_here(self, owner: str | None, key: str | None) -> bool:
+        """Delete answers as `Serving.forget` does, in this process and in what is shared. False if a part could not be
+        reached."""
+        return await self._generation.serving.forget(owner, key) is not None
+
+    async def _forget(self, owner: str | None, key: str | None) -> int | None:
+        """Here and in all other workers. They come last, so that none can take from Redis again what it forgets."""
+        deleted = await self._generation.serving.forget(owner, key)
+        return deleted if await self._place.siblings.forget(owner, key) else None
+
+    def _build_ledger_file(self, folder: Path, observer: Observer) -> LedgerFile:
         """`observer` must not be one that writes into it."""
         settings = self._loaded.settings
         return LedgerFile(
-            settings.ledger_folder,
+            folder,
             self._clock,
             observer,
             max_file_bytes=settings.ledger.max_file_bytes,
@@ -217,15 +256,34 @@ class Gateway:
         )
 
     def _build_ledger(self) -> RedisLedger | JournaledLedger:
+        """And the books that it is kept in, if any."""
         redis = RedisLedger(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
-        return JournaledLedger(redis, self._ledger_file, self._clock, self._observer) if self._ledger_file else redis
+        if self._ledger_file is None:
+            return redis
+
+        def journaled(file: LedgerFile) -> JournaledLedger:
+            return JournaledLedger(redis, file, self._clock, self._observer)
+
+        own, seat, siblings = journaled(self._ledger_file), self._place.seat, self._place.siblings
+        estates = estates_of(self._loaded.settings.ledger_folder, seat)
+        self._books = LedgerBooks(
+            redis,
+            own,
+            estates,
+            lambda folder: journaled(self._build_ledger_file(folder, self._observer)),
+            siblings.spent,
+        )
+        return own
 
     async def _start_ledger(self) -> None:
-        if isinstance(self._kept_ledger, RedisLedger):
+        if self._books is None:
+            assert isinstance(self._kept_ledger, RedisLedger)
             self._kept_ledger.start()
-        elif charged := await self._kept_ledger.start():
-            self._say(f"ledger: {charged} requests that a kill had cut were ended in the books")
-        self._stack.push_async_callback(self._kept_ledger.stop)
+            self._stack.push_async_callback(self._kept_ledger.stop)
+        else:
+            if charged := await self._books.start():
+                self._say(f"ledger: {charged} requests that a kill had cut were ended in the books")
+            self._stack.push_async_callback(self._books.stop)
         self._ledger.start()
         self._stack.push_async_callback(self._ledger.stop)
 
@@ -239,7 +297,7 @@ class Gateway:
             self._door,
             self._counter,
             self._keys,
-            ProviderParts(self._transport, self._cache, self._servers, self._build_fleet()),
+            ProviderParts(self._transport, self._cache, self._models, self._build_fleet(), self._place.seat),
             self._semantic,
         )
 
@@ -254,7 +312,7 @@ class Gateway:
             return self._generation.serving
 
         behind = admin_app(now, Metrics(self._metrics.render, prometheus.CONTENT_TYPE), int(self._clock.unix_s()))
-        add_cache_routes(behind, now)
+        add_cache_routes(behind, now, self._forget)
         add_reload_route(behind, now, self.reload)
         add_service_routes(behind, now, self._ledger.standing)
         add_key_routes(behind, now, self._key_desk, self._clock)
@@ -267,12 +325,12 @@ class Gateway:
 
     async def _load_models(self) -> None:
         """Everything that takes seconds, side by side, each telling when it is there."""
-        loading = [self._announce(name, server) for name, server in self._servers.items()]
+        loading = [self._announce(name, server) for name, server in self._models.items()]
         await asyncio.gather(*loading, self._load_embedder())
         waiting = ", ".join(self._generation.waiting_for())
         self._say(f"still waiting for {waiting}" if waiting else "ready")
 
-    async def _announce(self, name: str, server: LlamaServer) -> None:
+    async def _announce(self, name: str, server: LocalModel) -> None:
         """Tell when a local model can answer."""
         started_s = self._clock.monotonic_s()
         try:

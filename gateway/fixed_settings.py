@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from gateway.providers import children
+from gateway.household import children
 from gateway.settings import Loaded
 from gateway.yaml_source import KeyPath, Problem
 

@@ -59,6 +59,7 @@ class Generation:
     layer that its own goes on from."""
 
     def __init__(self, loaded: Loaded, catalogs: Catalogs, parts: Parts, before: Meaning) -> None:
+        self.loaded = loaded
         self._settings = settings = loaded.settings
         self._parts = parts
         self._catalogs = catalogs
@@ -152,6 +153,7 @@ class Generation:
             self._lookup.forget,
             Readiness(self.waiting_for, self.absent),
             server.public_metrics or is_loopback(server.host),
+            is_loopback(server.host),
         )
 
     def _pipeline(self) -> Pipeline:

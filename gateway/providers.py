@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from gateway.adapters.data_dir import DataDir
 from gateway.adapters.http_provider import HttpProvider
-from gateway.adapters.llama_child import Engine, LlamaServer
-from gateway.adapters.llama_provider import LlamaProvider
+from gateway.adapters.llama_provider import LlamaProvider, LocalModel
 from gateway.adapters.reasoning_memory import ReasoningMemory
 from gateway.adapters.transport import Transport
 from gateway.core.deadlines import Deadlines
+from gateway.core.seat import Seat
 from gateway.dialects.anthropic import Anthropic
 from gateway.dialects.deepseek import DeepSeek
 from gateway.dialects.dialect import Dialect
@@ -21,7 +20,7 @@ from gateway.dialects.llamacpp import LlamaCpp
 from gateway.dialects.openai import OpenAI
 from gateway.flow.hosts import Fleet, Hosts
 from gateway.ports import Cache, Provider
-from gateway.settings import Loaded, Settings
+from gateway.settings import Loaded
 from gateway.settings import Provider as ProviderSettings
 
 _DIALECTS: dict[str, Dialect] = {
@@ -45,20 +44,6 @@ def _host_id(provider: str, base_url: str, api_key: str | None) -> str:
     return hashlib.sha256("\0".join((provider, base_url, api_key or "")).encode()).hexdigest()
 
 
-def children(settings: Settings) -> dict[str, ProviderSettings]:
-    """The providers that are child processes of this gateway, by name."""
-    return {name: provider for name, provider in settings.providers.items() if provider.is_child}
-
-
-def build_servers(settings: Settings, data_dir: DataDir) -> dict[str, LlamaServer]:
-    """The child of each local provider, not started. Raises LlamaUnavailable for one that cannot run here."""
-    return {name: LlamaServer(_engine(provider), data_dir) for name, provider in children(settings).items()}
-
-
-def _engine(provider: ProviderSettings) -> Engine:
-    return Engine(provider.model or "", provider.launcher, provider.parallel, provider.context_tokens, provider.threads)
-
-
 @dataclass(frozen=True, slots=True)
 class ProviderParts:
     """What providers use and do not own: connections, remembered reasoning, children (by provider), and what is known
@@ -66,8 +51,9 @@ class ProviderParts:
 
     transport: Transport
     cache: Cache
-    servers: Mapping[str, LlamaServer]
+    servers: Mapping[str, LocalModel]
     fleet: Fleet
+    seat: Seat = field(default_factory=Seat)
 
     def build(self, loaded: Loaded) -> dict[str, Hosts]:
         """New providers for all that are configured."""
@@ -86,7 +72,7 @@ class ProviderParts:
             base_url = at.base_url or _BASE_URLS[settings.kind]
             host = self.fleet.host(_host_id(name, base_url, at.api_key), f"{urlsplit(base_url).netloc} ({number})")
             hosts.append((host, self._at(name, base_url, at.api_key, loaded, deadlines)))
-        return Hosts(self.fleet, hosts, lambda: settings.max_concurrency, settings.max_wait_s)
+        return Hosts(self.fleet, hosts, lambda: self._concurrency(settings), settings.max_wait_s)
 
     def _at(self, name: str, base_url: str, api_key: str | None, loaded: Loaded, deadlines: Deadlines) -> Provider:
         settings = loaded.settings.providers[name]
@@ -98,13 +84,17 @@ class ProviderParts:
             self.transport,
             deadlines=deadlines,
             absence=loaded.absence(name),
-            concurrency=settings.max_concurrency,
+            concurrency=self._concurrency(settings),
             embeddings_path=_EMBEDDINGS_PATHS.get(settings.kind),
         )
         return ReasoningMemory(provider, self.cache) if settings.kind in _WANT_THEIR_REASONING else provider
 
-    def _local(self, name: str, server: LlamaServer, deadlines: Deadlines) -> LlamaProvider:
-        def connect(ready: LlamaServer) -> HttpProvider:
+    def _concurrency(self, settings: ProviderSettings) -> int | None:
+        """Of what the workers may ask at once together, the part of this one."""
+        return None if settings.max_concurrency is None else self.seat.share(settings.max_concurrency)
+
+    def _local(self, name: str, server: LocalModel, deadlines: Deadlines) -> LlamaProvider:
+        def connect(ready: LocalModel) -> HttpProvider:
             assert ready.base_url is not None
             return HttpProvider(
                 name,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
-from gateway.adapters.data_dir import DataDir
 from gateway.adapters.edge_index import EdgeIndex
 from gateway.adapters.onnx_embedder import OnnxEmbedder
 from gateway.adapters.qdrant_index import QdrantIndex
 from gateway.adapters.sentence_embedder import SentenceEmbedder
+from gateway.adapters.shared_index import SharedIndex
+from gateway.adapters.siblings import Learned, Siblings
 from gateway.core.events import Degraded
+from gateway.core.seat import Seat
 from gateway.ports import Clock, Observer
 from gateway.settings import Settings
 
@@ -25,15 +28,22 @@ class SemanticParts:
     """
 
     def __init__(
-        self, settings: Settings, data_dir: DataDir, observer: Observer, clock: Clock, stack: AsyncExitStack
+        self,
+        settings: Settings,
+        seat: Seat,
+        siblings: Siblings,
+        observer: Observer,
+        clock: Clock,
+        stack: AsyncExitStack,
     ) -> None:
         self.loading: str | None = "loading" if settings.embedder.engine != "none" else None
         self.failure: str | None = None
         self.embedder: OwnEmbedder | None = None
-        self.index: OwnIndex | None = None
+        self.index: OwnIndex | SharedIndex | None = None
         self._embedder_settings = settings.embedder
         self._index_settings = settings.vectors
-        self._data_dir = data_dir
+        self._folder = _folder(settings.data_dir.absolute() / "vectors", seat)
+        self._siblings = siblings if seat.count > 1 and settings.vectors.qdrant_url == "embedded" else None
         self._observer = observer
         self._clock = clock
         self._stack = stack
@@ -65,12 +75,17 @@ class SemanticParts:
         self._stack.push_async_callback(embedder.stop)
         return embedder
 
-    async def _started_index(self, embedder: OwnEmbedder) -> OwnIndex:
+    async def learn(self, question: Learned) -> None:
+        """What another worker has stored."""
+        if isinstance(self.index, SharedIndex):
+            await self.index.learn(question)
+
+    async def _started_index(self, embedder: OwnEmbedder) -> OwnIndex | SharedIndex:
         settings = self._index_settings
         index: OwnIndex
         if settings.qdrant_url == "embedded":
             index = EdgeIndex(
-                self._data_dir.path / "vectors",
+                self._folder,
                 engine=embedder.engine,
                 dimensions=embedder.dimensions,
                 observer=self._observer,
@@ -88,4 +103,9 @@ class SemanticParts:
             )
         await index.start()
         self._stack.push_async_callback(index.stop)
-        return index
+        return index if self._siblings is None else SharedIndex(index, self._siblings.learned)
+
+
+def _folder(vectors: Path, seat: Seat) -> Path:
+    """The first worker has the one that a gateway of one process has."""
+    return vectors if seat.is_first else vectors / f"worker-{seat.number}"

@@ -85,12 +85,20 @@ class JournaledLedger:
         self._observer = observer
         self._books = Books()
         file.begin_with(lambda: self._books.head(clock.unix_s()))
-        inner.rebuild_by(self.rebuild)
-        inner.before_batches(lambda batch, actual: self._write(self._entry("batch", batch, actual)))
+        self.attach()
+
+    def attach(self) -> None:
+        """From now on it is this one that the ledger inside tells its batches, and asks what Redis has lost."""
+        self._inner.rebuild_by(self.rebuild)
+        self._inner.before_batches(lambda batch, actual: self._write(self._entry("batch", batch, actual)))
 
     async def start(self) -> int:
-        """Finish what a gateway that was killed has left in this folder; how many of its holds were still open."""
+        """`recover`, once the ledger inside has been started."""
         self._inner.start()
+        return await self.recover()
+
+    async def recover(self) -> int:
+        """Finish what a gateway that was killed has left in this folder; how many of its holds were still open."""
         left = await asyncio.to_thread(read_left, self._file.folder, self._damaged)
         self._books = left.books
         open_holds = list(left.books.open.values())
@@ -108,6 +116,10 @@ class JournaledLedger:
     async def stop(self) -> None:
         """The file last: what the ledger inside still has to count is written down before."""
         await self._inner.stop()
+        await self._file.stop()
+
+    async def close_file(self) -> None:
+        """Stop alone: the ledger inside is another's."""
         await self._file.stop()
 
     async def hold(self, id: str, payer: Payer, bid: Bid, rung: Rung = "wall") -> Hold:
@@ -140,6 +152,11 @@ class JournaledLedger:
                 and not set(meters).isdisjoint(entry.meters)
             ):
                 self._write(replace(entry, kind="recovered", at_s=now_s))
+        return self.spent(tag, meters)
+
+    def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
+        """What the lines say was spent in these meters."""
+        now_s = self._clock.unix_s()
         return {meter: self._books.spent(tag, meter, now_s) for meter in meters}
 
     async def _reserved(self, id: str, payer: Payer, bid: Bid, rung: Rung) -> Hold:

@@ -20,13 +20,14 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
-
-import httpx
+from typing import TYPE_CHECKING, Literal
 
 from gateway.adapters import llama_script
 from gateway.adapters.child_process import Backoff, ChildProcess, ChildState, Command, Phase
 from gateway.adapters.data_dir import DataDir
+
+if TYPE_CHECKING:
+    import httpx
 
 _POLL_S = 0.02
 _PROBE_TIMEOUT_S = 5.0
@@ -128,6 +129,8 @@ class LlamaServer:
 
     async def _answers(self, process: Process) -> None:
         """The child's announcement, then its health, then how many requests it serves at once."""
+        import httpx
+
         assert process.stdout is not None
         announcement = await process.stdout.readline()
         if not announcement:
@@ -179,6 +182,8 @@ def _has_openmp() -> bool:
 
 
 async def _ok(client: httpx.AsyncClient, path: str) -> bool:
+    import httpx
+
     try:
         return (await client.get(path)).is_success
     except httpx.TransportError:
@@ -187,6 +192,8 @@ async def _ok(client: httpx.AsyncClient, path: str) -> bool:
 
 async def _total_slots(client: httpx.AsyncClient) -> int:
     """From llama.cpp's /props; 1 where there is no such path."""
+    import httpx
+
     try:
         answer = await client.get("/props")
     except httpx.TransportError as exc:

@@ -9,14 +9,38 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.adapters.child_process import ChildNotReady
-from gateway.adapters.llama_child import LlamaServer
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import UpstreamTimeout
 from gateway.core.plan import Model
 from gateway.ports import Provider, Upstream
+
+
+class LocalModel(Protocol):
+    """A model that a child process serves: of this process, or of its supervisor. Its address changes whenever the
+    child is restarted; `base_url` is None before the first time it is ready."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def base_url(self) -> str | None: ...
+
+    @property
+    def api_key(self) -> str: ...
+
+    @property
+    def total_slots(self) -> int:
+        """Requests that it answers at once, for this process."""
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What a caller would wait for now, in words a client may read; None when it can answer."""
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Raises ChildNotReady."""
 
 
 class LlamaProvider:
@@ -25,7 +49,7 @@ class LlamaProvider:
     model has a deadline of its own."""
 
     def __init__(
-        self, name: str, server: LlamaServer, connect: Callable[[LlamaServer], Provider], wait_s: float
+        self, name: str, server: LocalModel, connect: Callable[[LocalModel], Provider], wait_s: float
     ) -> None:
         self._name = name
         self._server = server

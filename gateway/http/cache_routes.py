@@ -6,10 +6,12 @@ import orjson
 from fastapi import FastAPI, Request, Response
 
 from gateway.core.errors import AdminOnly, InvalidRequest, NotFound, Unavailable
-from gateway.http.serving import Now, Serving
+from gateway.http.serving import Forget, Now, Serving
 
 
-def add_cache_routes(app: FastAPI, now: Now) -> None:
+def add_cache_routes(app: FastAPI, now: Now, forget: Forget) -> None:
+    """`forget` is for the whole gateway, `Serving.forget` for one process of it."""
+
     @app.delete(
         "/v1/thriftgate/cache",
         summary="Delete cached answers: by key, of a service, or (admin) all",
@@ -19,7 +21,7 @@ def add_cache_routes(app: FastAPI, now: Now) -> None:
         if key is not None and service is not None:
             raise InvalidRequest("Send `key` or `service`, not both.", param="key")
         serving = now()
-        deleted = await serving.forget(_owner(request, serving, key, service), key)
+        deleted = await forget(_owner(request, serving, key, service), key)
         if deleted is None:
             raise Unavailable("A shared cache could not be reached; only what is in this process is gone. Try again.")
         return Response(orjson.dumps({"deleted": deleted}), media_type="application/json")
