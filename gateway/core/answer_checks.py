@@ -91,7 +91,7 @@ def calculations(answer: str) -> Iterator[Calculation]:
         tokens = _TOKEN.findall(left.replace(",", "").replace("x", "*").replace("×", "*").replace("÷", "/"))
         operands = tuple(float(token) for token in tokens if token[0].isdigit() or token[0] == ".")
         if operands and (said := _value(right)) is not None and len(tokens) > 1:
-            yield Calculation(operands, said, _computed(tokens), "/" in tokens)
+            yield Calculation(operands, said, computed(tokens), "/" in tokens)
 
 
 def final_number(answer: str) -> float | None:
@@ -173,7 +173,7 @@ def _value(digits: str) -> float:
     return float(digits.replace(",", ""))
 
 
-def _computed(tokens: list[str]) -> float | None:
+def computed(tokens: list[str]) -> float | None:
     """The value of a sum: `+ - * /` and brackets, by precedence. None for what is no sum, or divides by zero."""
     try:
         value, rest = _expression(tokens, 0, 0)
