@@ -8,7 +8,7 @@ DATA ?= ../shared/data/routing
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-routing train-router eval-replay test-clients test-extras lock clean
+.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-answer-head eval-replay test-clients test-extras lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,12 @@ eval-routing: install-test  ## the trained router and the answer checks on dev d
 
 train-router: install  ## learn gateway/adapters/router_weights.npz again (DATA=folder of the routing sets; minutes)
 	$(BIN)/python -m gateway.offline.train_router $(DATA)
+
+eval-review: install-test  ## how often the review of light answers is right, and a false alarm (needs THRIFTGATE_EVAL_DATA)
+	$(BIN)/python -m tests.eval.review
+
+train-answer-head: install  ## learn gateway/adapters/answer_head.npz again (DATA=folder of the routing sets; seconds)
+	$(BIN)/python -m gateway.offline.train_answer_head $(DATA)
 
 eval-replay: install-test  ## what recorded traffic would cost, routed and cached (needs THRIFTGATE_EVAL_DATA; skips without)
 	$(BIN)/python -m tests.eval.replay
