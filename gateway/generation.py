@@ -106,7 +106,8 @@ class Generation:
         """Teach the metrics this configuration's names: labels are what it names, and nothing a client sends."""
         models = [*self._catalogs.chat.models, *self._catalogs.embeddings.models]
         services = list(self._services) or [ANONYMOUS.name]
-        metrics.learn(services, {model.provider for model in models}, [model.name for model in models])
+        free = [model.name for model in models if model.price.free]
+        metrics.learn(services, {model.provider for model in models}, [model.name for model in models], free)
 
     def waiting_for(self) -> dict[str, str]:
         """What is not ready yet, and why."""

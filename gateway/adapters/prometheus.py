@@ -1,12 +1,22 @@
-"""Every metric of Thriftgate, in one file; fed only by events, with labels from closed sets only."""
+"""What happened, as metrics: fed only by events, with labels from closed sets only. Their names are in `metric_names`.
+
+Theory of operation. A told request finds its row, one for each combination of labels, and adds to integers there: one
+look-up, however many metrics it is in (about 4 µs; `tests/bench/telling.py`). The metrics are made of the rows when
+somebody asks. What other processes have is added then, and what is only known at that moment is asked of `sources`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
+from gateway.adapters import metric_names as names
+from gateway.adapters.metric_families import Family, Labels, Store, Value, add, decode, encode, merged, metric
+from gateway.adapters.request_rows import RequestRow, expanded
 from gateway.core.events import (
     AttemptFailed,
     BreakerClosed,
@@ -23,14 +33,19 @@ from gateway.core.events import (
     Stored,
     Unguarded,
 )
-from gateway.core.pricing import from_nano
+from gateway.core.false_hits import Tally
+from gateway.core.pricing import from_nano, to_nano
 from gateway.core.tiers import Tier
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
 NONE = "none"
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-_ROUTE = ("service", "tier", "provider", "model")
+_FROM_CACHE = frozenset({"hit", "semantic-hit", "joined"})
+_MAX_ALIASES = 4_096
+
+Source = Callable[[], Iterable[tuple[Family, Labels, Value]]]
+"""What is known only when asked: how long a queue is, how full a cache. Called in a thread."""
+_Raw = tuple[str, str | None, str | None, str | None, str, str, str]
 
 
 class PrometheusMetrics:
@@ -41,160 +56,202 @@ class PrometheusMetrics:
         self, services: Collection[str] = (), providers: Collection[str] = (), models: Collection[str] = ()
     ) -> None:
         self._known: dict[str, frozenset[str]] = {"tier": frozenset(Tier)}
-        self._route = lru_cache(maxsize=4_096)(self._route_labels)
+        self._free: frozenset[str] = frozenset()
+        self._rows: dict[tuple[str, ...], RequestRow] = {}
+        self._aliases: dict[_Raw, RequestRow] = {}
+        self._store: defaultdict[str, dict[Labels, Value]] = defaultdict(dict)
+        self._saved: defaultdict[Labels, int] = defaultdict(int)
+        self._overhead: defaultdict[Labels, int] = defaultdict(int)
+        self._sources: list[Source] = []
+        self._set(names.RELOAD_OK, (), 1)
+        self._set(names.RELOADED_AT, (), 0)
         self.registry = CollectorRegistry()
-        self._requests = self._counter("requests", "Requests finished.", *_ROUTE, "endpoint", "outcome", "cache")
-        self._refused = self._counter("refusals", "Requests refused, by the code of the error.", "service", "reason")
-        self._tokens = self._counter("tokens", "Tokens charged, by kind.", *_ROUTE, "kind")
-        self._cost = self._counter("cost_usd", "What providers charged, in US dollars.", *_ROUTE)
-        self._saved = self._counter("saved_usd", "US dollars below the baseline's price.", "service", "cause")
-        self._hits = self._counter("cache_hits", "Answers from a cache.", "service", "layer")
-        self._stored = self._counter("cache_stores", "Answers stored in a cache.", "service", "layer")
-        self._failed = self._counter(
-            "attempt_failures", "Attempts at a model that failed.", "provider", "model", "code"
-        )
-        self._breakers = self._gauge("breaker_open", "Hosts where a model keeps failing.", "provider", "model")
-        self._overshoot = self._counter("budget_overshoot_tokens", "Tokens settled beyond a budget.", "service")
-        self._overspent = self._counter("budget_overshoot_usd", "US dollars settled beyond a budget.", "service")
-        self._unguarded = self._counter(
-            "budget_unguarded_requests", "Requests to providers that no budget could be asked about.", "service"
-        )
-        self._unguarded_tokens = self._counter("budget_unguarded_tokens", "Tokens of those requests.", "service")
-        self._unguarded_usd = self._counter("budget_unguarded_usd", "US dollars of those requests.", "service")
-        self._aside_tokens = self._gauge("budget_put_aside_tokens", "Tokens kept here for an outage.", "service")
-        self._aside_usd = self._gauge("budget_put_aside_usd", "US dollars kept here for an outage.", "service")
-        self._duration = self._histogram("request_duration_seconds", "From the request to its last byte.")
-        self._first = self._histogram("time_to_first_token_seconds", "From the request to the first chunk.")
-        self._checked = self._counter("semantic_checked", "Semantic hits asked again.", "service", "verdict")
-        self._shadow_cost = self._counter("shadow_cost_usd", "What checking hits cost, in US dollars.", "service")
-        self._false_hits = self._gauge("semantic_false_hit_rate", "Share of checked hits found wrong.", "service")
-        self._false_low = self._gauge("semantic_false_hit_rate_low", "Its 95 % interval's lower end.", "service")
-        self._false_high = self._gauge("semantic_false_hit_rate_high", "Its 95 % interval's upper end.", "service")
-        self._closed = self._gauge("semantic_closed", "1 once a service goes without the semantic layer.", "service")
-        self._degraded = self._gauge("degraded", "1 while a part is broken.", "component")
-        self._reloads = self._counter("config_reloads", "Reloads of the configuration, by result.", "result")
-        self._reload_ok = self._gauge("config_last_reload_success", "0 while the last reload was a refused one.")
-        self._reload_ok.set(1)
-        self._reloaded_at = self._gauge(
-            "config_last_reload_success_timestamp_seconds", "Unix time of the last good reload; 0 before the first."
-        )
+        self.registry.register(_Own(self))
         self.learn(services, providers, models)
 
-    def learn(self, services: Collection[str], providers: Collection[str], models: Collection[str]) -> None:
-        """A new configuration's names. The old ones stay: requests in flight still tell them, and counters must not
-        fall."""
-        for kind, names in (("service", services), ("provider", providers), ("model", models)):
-            self._known[kind] = self._known.get(kind, frozenset()) | frozenset(names)
-        self._route.cache_clear()  # a name that was `other` may be known now
+    def learn(
+        self, services: Collection[str], providers: Collection[str], models: Collection[str], free: Collection[str] = ()
+    ) -> None:
+        """A new configuration's names; `free` are the models that it declares to cost nothing. The old names stay:
+        requests in flight still tell them, and counters must not fall."""
+        for kind, values in (("service", services), ("provider", providers), ("model", models)):
+            self._known[kind] = self._known.get(kind, frozenset()) | frozenset(values)
+        self._free = frozenset(free)
+        self._aliases.clear()  # a name that was `other` may be known now
+
+    def ask(self, *sources: Source) -> None:
+        """From now on, whenever the metrics are read."""
+        self._sources.extend(sources)
 
     def tell(self, event: Event) -> None:
+        if type(event) is RequestFinished:
+            self._finished(event)
+        else:
+            self._happened(event)
+
+    def render(self, others: Sequence[bytes] = (), asked: Store | None = None) -> bytes:
+        """The exposition text, of this process and of those whose snapshots these are. `asked` is what was found out
+        for this once, and is no process's own. Milliseconds: call it off the event loop."""
+        registry = CollectorRegistry()
+        registry.register(_Fixed(self._merged(others, asked or {})))
+        return generate_latest(registry)
+
+    def snapshot(self) -> bytes:
+        """What this process has, for another one's `render`."""
+        return encode(self.store())
+
+    def store(self) -> Store:
+        """Every series of this process. Safe beside a thread that tells: a request may be in one metric and not yet in
+        another, but nothing is lost."""
+        store: Store = {name: dict(series) for name, series in list(self._store.items())}
+        for name, series in expanded(list(self._rows.values()), self._free).items():
+            store[name] = series
+        store[names.SAVED.name] = dict(self._saved)
+        store[names.OVERHEAD.name] = dict(self._overhead)
+        for source in self._sources:
+            for family, labels, value in source():
+                add(store.setdefault(family.name, {}), labels, value)
+        return store
+
+    def _merged(self, others: Iterable[bytes], asked: Mapping[str, dict[Labels, Value]]) -> Store:
+        total = merged(names.FAMILIES, [self.store(), asked, *map(decode, others)])
+        _add_rates(total)
+        _add_idle(total)
+        return total
+
+    def _finished(self, event: RequestFinished) -> None:
+        raw = event.service, event.tier, event.provider, event.model, event.endpoint, event.outcome, event.cache
+        row = self._aliases.get(raw) or self._row(raw)
+        row.told(event)
+        service = row.labels[0]
+        for saved in event.savings:
+            self._saved[service, saved.cause] += saved.nano_usd
+        for overhead in event.overheads:
+            self._overhead[service, overhead.kind] += overhead.nano_usd
+        if event.outcome == "refused" and event.error_code is not None:
+            self._add(names.REFUSALS, (service, event.error_code), 1)
+
+    def _row(self, raw: _Raw) -> RequestRow:
+        service, tier, provider, model, *rest = raw
+        route = self._label("service", service), self._label("tier", tier), *self._model(provider, model)
+        labels = (*route, *rest)
+        row = self._rows.get(labels)
+        if row is None:
+            row = self._rows[labels] = RequestRow(labels, charged=raw[-1] not in _FROM_CACHE)
+        if len(self._aliases) >= _MAX_ALIASES:
+            self._aliases.clear()
+        self._aliases[raw] = row
+        return row
+
+    def _happened(self, event: Event) -> None:
         match event:
-            case RequestFinished():
-                self._finished(event)
             case Stored():
-                self._stored.labels(self._label("service", event.service), event.layer).inc()
+                self._add(names.STORES, (self._label("service", event.service), event.layer), 1)
             case AttemptFailed():
-                provider, model = self._label("provider", event.provider), self._label("model", event.model)
-                self._failed.labels(provider, model, event.error_code).inc()
-            case BreakerOpened() | BreakerClosed():
-                step = 1 if isinstance(event, BreakerOpened) else -1
-                provider, model = self._label("provider", event.provider), self._label("model", event.model)
-                self._breakers.labels(provider, model).inc(step)
+                self._add(names.FAILURES, (*self._model(event.provider, event.model), event.error_code), 1)
+            case BreakerOpened():
+                self._add(names.BREAKERS, self._model(event.provider, event.model), 1)
+            case BreakerClosed():
+                self._add(names.BREAKERS, self._model(event.provider, event.model), -1)
             case Overshoot():
-                service = self._label("service", event.service)
-                self._overshoot.labels(service).inc(event.tokens)
-                self._overspent.labels(service).inc(float(from_nano(event.nano_usd)))
+                self._spent(names.OVERSHOOT_TOKENS, names.OVERSHOOT_USD, event)
             case Unguarded():
-                self._went_unguarded(event)
+                self._add(names.UNGUARDED, (self._label("service", event.service),), 1)
+                self._spent(names.UNGUARDED_TOKENS, names.UNGUARDED_USD, event)
             case PutAside():
-                service = self._label("service", event.service)
-                self._aside_tokens.labels(service).set(event.tokens)
-                self._aside_usd.labels(service).set(float(from_nano(event.nano_usd)))
+                service = (self._label("service", event.service),)
+                self._set(names.ASIDE_TOKENS, service, event.tokens)
+                self._set(names.ASIDE_USD, service, event.nano_usd)
             case HitChecked():
                 self._hit_checked(event)
             case SemanticClosed():
-                self._closed.labels(self._label("service", event.service)).set(1)
+                self._set(names.SEMANTIC_CLOSED, (self._label("service", event.service),), 1)
             case Reloaded():
                 self._reloaded(event)
             case Degraded():
-                self._degraded.labels(event.component).set(1)
+                self._set(names.DEGRADED, (event.component,), 1)
             case Recovered():
-                self._degraded.labels(event.component).set(0)
+                self._set(names.DEGRADED, (event.component,), 0)
 
-    def render(self) -> bytes:
-        """The exposition text. 300 series take 43 ms (PERFORMANCE study): call it off the event loop."""
-        return generate_latest(self.registry)
-
-    def _finished(self, event: RequestFinished) -> None:
-        route = self._route(event.service, event.tier, event.provider, event.model)
-        self._requests.labels(*route, event.endpoint, event.outcome, event.cache).inc()
-        if event.outcome == "refused" and event.error_code is not None:
-            self._refused.labels(route[0], event.error_code).inc()
-        layer = {"hit": "exact", "semantic-hit": "semantic"}.get(event.cache)
-        if layer:
-            self._hits.labels(route[0], layer).inc()
-        elif event.cache != "joined":
-            self._charged(event, route)
-        for saved in event.savings:
-            self._saved.labels(route[0], saved.cause).inc(float(saved.usd))
-        self._duration.labels(*route).observe(event.duration_s)
-        if event.first_token_s is not None:
-            self._first.labels(*route).observe(event.first_token_s)
-
-    def _charged(self, event: RequestFinished, route: tuple[str, ...]) -> None:
-        usage = event.usage
-        kinds = {
-            "input": usage.uncached_tokens,
-            "cache_read": usage.cache_read_tokens,
-            "cache_write": usage.cache_write_tokens,
-            "output": usage.output_tokens,
-        }
-        for kind, tokens in kinds.items():
-            if tokens:
-                self._tokens.labels(*route, kind).inc(tokens)
-        if event.cost_usd:
-            self._cost.labels(*route).inc(float(event.cost_usd))
-
-    def _went_unguarded(self, event: Unguarded) -> None:
-        service = self._label("service", event.service)
-        self._unguarded.labels(service).inc()
-        self._unguarded_tokens.labels(service).inc(event.tokens)
-        self._unguarded_usd.labels(service).inc(float(from_nano(event.nano_usd)))
+    def _spent(self, tokens: Family, usd: Family, event: Overshoot | Unguarded) -> None:
+        service = (self._label("service", event.service),)
+        self._add(tokens, service, event.tokens)
+        self._add(usd, service, event.nano_usd)
 
     def _hit_checked(self, event: HitChecked) -> None:
         service = self._label("service", event.service)
-        self._checked.labels(service, event.verdict).inc()
-        self._shadow_cost.labels(service).inc(float(event.cost_usd))
-        self._false_hits.labels(service).set(event.false_hit_rate)
-        self._false_low.labels(service).set(event.low)
-        self._false_high.labels(service).set(event.high)
+        cost, judge = to_nano(event.cost_usd), to_nano(event.judge_usd)
+        self._add(names.CHECKED, (service, event.verdict), 1)
+        self._add(names.SHADOW_COST, (service,), cost)
+        self._overhead[service, "shadow"] += cost - judge
+        if judge:
+            self._overhead[service, "judge"] += judge
 
     def _reloaded(self, event: Reloaded) -> None:
-        self._reloads.labels("ok" if event.ok else "refused").inc()
-        self._reload_ok.set(event.ok)
+        self._add(names.RELOADS, ("ok" if event.ok else "refused",), 1)
+        self._set(names.RELOAD_OK, (), int(event.ok))
         if event.ok:
-            self._reloaded_at.set(event.unix_s)
+            self._set(names.RELOADED_AT, (), event.unix_s)
 
-    def _route_labels(
-        self, service: str, tier: str | None, provider: str | None, model: str | None
-    ) -> tuple[str, str, str, str]:
-        return (
-            self._label("service", service),
-            self._label("tier", tier),
-            self._label("provider", provider),
-            self._label("model", model),
-        )
+    def _add(self, family: Family, labels: Labels, value: int) -> None:
+        add(self._store[family.name], labels, value)
+
+    def _set(self, family: Family, labels: Labels, value: float) -> None:
+        self._store[family.name][labels] = value
+
+    def _model(self, provider: str | None, model: str | None) -> tuple[str, str]:
+        return self._label("provider", provider), self._label("model", model)
 
     def _label(self, kind: str, value: str | None) -> str:
         if value is None:
             return NONE
         return value if value in self._known[kind] else OTHER
 
-    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
-        return Counter(f"thriftgate_{name}", help_text, labels, registry=self.registry)
 
-    def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
-        return Gauge(f"thriftgate_{name}", help_text, labels, registry=self.registry)
+class _Own(Collector):
+    """What one process has, for whoever has its registry."""
 
-    def _histogram(self, name: str, help_text: str) -> Histogram:
-        return Histogram(f"thriftgate_{name}", help_text, _ROUTE, buckets=_SECONDS, registry=self.registry)
+    def __init__(self, metrics: PrometheusMetrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return _Fixed(self._metrics._merged((), {})).collect()
+
+
+class _Fixed(Collector):
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterable[Metric]:
+        return [metric(family, self._store[family.name]) for family in names.FAMILIES]
+
+
+def _add_rates(total: Store) -> None:
+    """Of checks, over all processes: rates do not add up, what they are rates of does."""
+    verdicts = total[names.CHECKED.name]
+    for service in {service for service, _ in verdicts}:
+        different, same = (_int(verdicts.get((service, verdict), 0)) for verdict in ("different", "same"))
+        tally = Tally(different, different + same)
+        for family, share in zip(
+            (names.FALSE_HITS_LOW, names.FALSE_HITS, names.FALSE_HITS_HIGH),
+            (tally.interval[0], tally.rate, tally.interval[1]),
+            strict=True,
+        ):
+            total[family.name][service,] = share
+
+
+def _add_idle(total: Store) -> None:
+    """What hours of local hardware cost, and nobody was charged."""
+    charged: defaultdict[str, int] = defaultdict(int)
+    for (_, _, provider, _), nano_usd in total[names.COST.name].items():
+        charged[provider] += _int(nano_usd)
+    for (provider,), hour_usd in total[names.LOCAL_HOUR.name].items():
+        assert not isinstance(hour_usd, list)
+        up_s = _int(total[names.LOCAL_UP.name].get((provider,), 0)) / 10**9
+        idle_usd = up_s / 3_600 * hour_usd - float(from_nano(charged[provider]))
+        total[names.LOCAL_IDLE.name][provider,] = max(0.0, idle_usd)
+
+
+def _int(value: Value) -> int:
+    assert not isinstance(value, list)
+    return int(value)

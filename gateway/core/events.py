@@ -32,7 +32,8 @@ class RequestFinished:
     cache hit, and for a request that `joined` another's flight, it is the original answer's and `cost_usd` is 0.
     `baseline` is the model that this is compared with, None when there is none, and `baseline_usd` what it would have
     cost: `baseline_usd - cost_usd` is the sum of `savings` less that of `overheads` (`core.savings`), and `saved_usd`,
-    which is below zero when the request cost more. `saved_by` is the cause of the largest saving.
+    which is below zero when the request cost more. `saved_by` is the cause of the largest saving. `last_month` is a
+    second baseline, the model that the service used most in the last calendar month; None while that is not known.
     """
 
     request_id: str
@@ -58,6 +59,8 @@ class RequestFinished:
     baseline_usd: Decimal = Decimal(0)
     savings: tuple[CauseSaved, ...] = ()
     overheads: tuple[Overhead, ...] = ()
+    last_month: str | None = None
+    last_month_usd: Decimal = Decimal(0)
 
     @property
     def overhead_usd(self) -> Decimal:
@@ -197,7 +200,8 @@ class HitChecked:
     """A semantic hit was asked again behind its answer, and the two answers compared.
 
     `model` is the catalog name of the one asked; `likeness` the cosine of the two answers, None if there was no second
-    one; `judged` whether a judge model decided. `cost_usd` is what the check cost, on top of every request's.
+    one; `judged` whether a judge model decided. `cost_usd` is what the check cost, on top of every request's, and
+    `judge_usd` the judge's part of it.
     `false_hit_rate` and its 95 % interval are the service's, since the start, with this check in them.
     """
 
@@ -211,6 +215,7 @@ class HitChecked:
     false_hit_rate: float
     low: float
     high: float
+    judge_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ class Price:
     """What a model costs: its base rates, dearer long contexts, dearer hours, batches, and how all that will change.
 
     A peak's rates hold whatever the length. `batch` has rates and long contexts of its own; None: batches cost what
-    everything does. `changes` are in the order of their moments. `source` says who quotes it.
+    everything does. `changes` are in the order of their moments. `source` says who quotes it. `free`: it is declared to
+    cost nothing, which is not the same as rates that are not known.
     """
 
     rates: Rates = Rates()
@@ -120,6 +121,7 @@ class Price:
     batch: Price | None = None
     changes: tuple[Change, ...] = ()
     source: str = field(default="", compare=False)
+    free: bool = False
 
     def cost(self, usage: Usage, unix_s: float, *, batch: bool = False) -> Decimal:
         """Exact dollars of one answer asked at `unix_s`; never negative, because counts and rates never are."""
@@ -166,7 +168,7 @@ class Price:
         return max(over, key=lambda step: step.over_tokens).rates if over else self.rates
 
 
-FREE = Price()
+FREE = Price(free=True)
 
 
 def to_nano(usd: Decimal) -> int:

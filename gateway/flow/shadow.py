@@ -139,6 +139,7 @@ class Shadow:
                 false_hit_rate=tally.rate,
                 low=low,
                 high=high,
+                judge_usd=check.cost_usd,
             )
         )
         if closed:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from gateway.adapters import metric_names as names
 from gateway.adapters.prometheus import NONE, OTHER, PrometheusMetrics
 from gateway.core.events import (
     AttemptFailed,
@@ -21,7 +22,8 @@ from gateway.core.events import (
     Stored,
     Unguarded,
 )
-from gateway.core.savings import CauseSaved
+from gateway.core.false_hits import Verdict, wilson
+from gateway.core.savings import CauseSaved, Overhead
 from gateway.core.usage import Usage
 from tests.adapters.happened import ANSWERED
 
@@ -175,7 +177,8 @@ def test_a_checked_hit_shows_the_services_rate_with_its_interval(metrics: Promet
     assert value(metrics, "semantic_checked_total", service="shop", verdict="different") == 1
     assert value(metrics, "shadow_cost_usd_total", service="shop") == 0.5
     ends = ("semantic_false_hit_rate_low", "semantic_false_hit_rate", "semantic_false_hit_rate_high")
-    assert [value(metrics, name, service="shop") for name in ends] == [0.1, 0.25, 0.6]
+    low, high = wilson(1, 2)
+    assert [value(metrics, name, service="shop") for name in ends] == [low, 0.5, high]
 
 
 def test_a_closed_service_is_seen(metrics: PrometheusMetrics) -> None:
@@ -219,3 +222,84 @@ def test_what_went_unguarded_adds_up_and_what_is_put_aside_is_what_is_kept_now(m
     metrics.tell(PutAside("shop", 40, 1_000_000_000))
     assert value(metrics, "budget_put_aside_tokens", service="shop") == 40
     assert value(metrics, "budget_put_aside_usd", service="shop") == 1
+
+
+def test_processes_add_up_to_what_one_would_have(metrics: PrometheusMetrics) -> None:
+    def told(*all_metrics: PrometheusMetrics) -> None:
+        for number in range(10):
+            teller = all_metrics[number % len(all_metrics)]
+            teller.tell(replace(ANSWERED, cost_usd=Decimal(number) / 1_000_000_000))
+            teller.tell(replace(HIT, duration_s=number / 10))
+            verdict: Verdict = "same" if number % 3 else "different"
+            cost = Decimal(number) / 1_000_000_000
+            teller.tell(HitChecked("r", "shop", "flash", verdict, False, 0.1, cost, 0.0, 0.0, 0.0))
+
+    alone = [PrometheusMetrics(["shop"], ["deep"], ["flash"]) for _ in range(3)]
+    told(*alone)
+    told(metrics)
+    assert alone[0].render([one.snapshot() for one in alone[1:]]) == metrics.render()
+
+
+def test_what_was_paid_beside_answers_is_counted_by_kind(metrics: PrometheusMetrics) -> None:
+    metrics.tell(replace(ANSWERED, overheads=(Overhead("failed_attempt", 5), Overhead("escalation", 7))))
+    cost, judge = Decimal("0.000000009"), Decimal("0.000000002")
+    metrics.tell(HitChecked("req_1", "shop", "flash", "same", True, 0.9, cost, 0.0, 0.0, 0.0, judge))
+    kinds = ("failed_attempt", "escalation", "shadow", "judge")
+    told = [value(metrics, "overhead_usd_total", service="shop", kind=kind) for kind in kinds]
+    assert told == [5e-9, 7e-9, 7e-9, 2e-9]
+
+
+def test_the_baseline_less_the_savings_and_with_the_overheads_is_the_cost(metrics: PrometheusMetrics) -> None:
+    metrics.tell(ANSWERED)
+    metrics.tell(HIT)
+    metrics.tell(
+        replace(ANSWERED, cost_usd=Decimal("0.5"), savings=(), overheads=(Overhead("failed_attempt", 250_000_000),))
+    )
+    assert value(metrics, "baseline_usd_total", service="shop") == 1 + 1 + 0.25
+
+
+def test_what_costs_nothing_and_is_not_declared_free_is_unpriced(metrics: PrometheusMetrics) -> None:
+    metrics.learn([], [], ["own"], free=["own"])
+    for model in ("flash", "own"):
+        metrics.tell(replace(ANSWERED, model=model, cost_usd=Decimal(0)))
+    metrics.tell(HIT)
+    assert value(metrics, "unpriced_requests_total", provider="deep", model="flash") == 1
+    assert value(metrics, "unpriced_requests_total", provider="deep", model="own") is None
+
+
+def test_attempts_after_the_first_are_retries(metrics: PrometheusMetrics) -> None:
+    metrics.tell(replace(ANSWERED, attempts=3))
+    metrics.tell(replace(HIT, attempts=0))
+    assert value(metrics, "retries_total", service="shop") == 2
+
+
+def test_the_speed_of_an_answer_is_that_after_its_first_chunk(metrics: PrometheusMetrics) -> None:
+    metrics.tell(replace(ANSWERED, usage=Usage(10, 100), duration_s=2.5, first_token_s=0.5))
+    assert value(metrics, "output_tokens_per_second_sum", provider="deep", model="flash") == 50
+
+
+def test_the_standards_names_count_what_reached_a_model(metrics: PrometheusMetrics) -> None:
+    metrics.tell(ANSWERED)
+    metrics.tell(HIT)
+    asked = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "deep", "gen_ai_request_model": "flash"}
+
+    def read(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"gen_ai_client_{name}", asked | labels)
+
+    assert read("token_usage_sum", gen_ai_token_type="input") == 100
+    assert read("token_usage_sum", gen_ai_token_type="output") == 20
+    assert read("operation_duration_seconds_count", error_type="") == 1
+    assert read("operation_time_to_first_chunk_seconds_count") == 1
+
+
+def test_what_is_only_known_when_asked_is_asked_at_each_reading(metrics: PrometheusMetrics) -> None:
+    lengths = iter((3, 5))
+    metrics.ask(lambda: [(names.QUEUE, ("deep",), next(lengths))])
+    assert value(metrics, "queue_depth", provider="deep") == 3
+    assert b'thriftgate_queue_depth{provider="deep"} 5.0' in metrics.render()
+
+
+def test_idle_hardware_is_hours_up_less_what_was_charged(metrics: PrometheusMetrics) -> None:
+    metrics.tell(ANSWERED)
+    metrics.ask(lambda: [(names.LOCAL_HOUR, ("deep",), 2.0), (names.LOCAL_UP, ("deep",), 1_800 * 10**9)])
+    assert value(metrics, "local_idle_usd", provider="deep") == 0.75

@@ -49,7 +49,7 @@ def given_away(cause: Cause, usage: Usage = USAGE) -> Paid:
 
 
 paid = st.one_of(
-    st.builds(lambda by, usage, beside: answered(by, usage, beside), models, usages, besides),
+    st.builds(answered, models, usages, besides),
     st.builds(given_away, st.sampled_from(causes), usages),
 )
 
