@@ -22,7 +22,7 @@ from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.key_desk import KeyDesk
 from gateway.adapters.key_file import KeyFile, KeyFileError
 from gateway.adapters.ledger_estates import LedgerBooks, estates_of, folder_of
-from gateway.adapters.ledger_file import LedgerFile
+from gateway.adapters.ledger_file import LedgerFile, ledger_files
 from gateway.adapters.llama_child import LlamaUnavailable, find_model
 from gateway.adapters.llama_provider import LocalModel
 from gateway.adapters.memory_cache import MemoryCache
@@ -35,6 +35,7 @@ from gateway.adapters.redis_client import connect
 from gateway.adapters.redis_door import RedisDoor
 from gateway.adapters.redis_ledger import RedisLedger
 from gateway.adapters.siblings import Learned, NoSiblings, Siblings
+from gateway.adapters.tallying import Tallying
 from gateway.adapters.tiktoken_counter import TiktokenCounter
 from gateway.adapters.transport import Transport
 from gateway.adapters.valkey_child import ValkeyMissing, find_valkey
@@ -46,6 +47,7 @@ from gateway.core.errors import InvalidConfiguration
 from gateway.core.events import Reloaded
 from gateway.core.false_hits import FalseHits
 from gateway.core.seat import Seat
+from gateway.core.totals import merged
 from gateway.core.worth import Worth, WorthRules
 from gateway.fixed_settings import refused_changes
 from gateway.flow.hosts import BreakerRules, Fleet
@@ -55,11 +57,13 @@ from gateway.generation import Generation, Parts
 from gateway.household import Household, OwnHousehold, Say, children
 from gateway.http.admin import Metrics, admin_app
 from gateway.http.cache_routes import add_cache_routes
+from gateway.http.figure_routes import Tallied, add_figure_routes
 from gateway.http.front import Front
 from gateway.http.key_routes import add_key_routes
 from gateway.http.reload_route import add_reload_route
 from gateway.http.service_routes import add_service_routes
 from gateway.http.serving import Serving
+from gateway.http.ui_page import add_ui
 from gateway.ports import Observer
 from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
@@ -118,9 +122,9 @@ class Gateway:
         self._say = say
         seat = place.seat if place else Seat()
         self._clock = SystemClock()
-        self._metrics = PrometheusMetrics()
+        self._metrics, self._tally = PrometheusMetrics(), Tallying(self._clock)
         self._webhook = Webhook(settings.alerts.webhook_url) if settings.alerts.webhook_url else None
-        told = Observers(self._metrics, OperatorLog(), *filter(None, (self._webhook,)), *listeners)
+        told = Observers(self._metrics, self._tally, OperatorLog(), *filter(None, (self._webhook,)), *listeners)
         ledger_folder = folder_of(settings.ledger_folder, seat)
         self._ledger_file = self._build_ledger_file(ledger_folder, told) if settings.ledger.enabled else None
         self._observer = Observers(told, LedgerEvents(self._ledger_file, self._clock)) if self._ledger_file else told
@@ -163,7 +167,10 @@ class Gateway:
         for part in (self._cache, self._door):
             part.start()
             self._stack.push_async_callback(part.stop)
+        before = self._ledger_files()  # and not the one that begins now
         await self._start_ledger()
+        self._tally.start(before)
+        self._stack.push_async_callback(self._tally.stop)
         self._stack.push_async_callback(self._counter.stop)
         self._stack.push_async_callback(self._transport.close)
         self._tasks.start(self._load_models())
@@ -316,7 +323,21 @@ class Gateway:
         add_reload_route(behind, now, self.reload)
         add_service_routes(behind, now, self._ledger.standing)
         add_key_routes(behind, now, self._key_desk, self._clock)
+        add_figure_routes(behind, now, self._tallied, self._ledger.standing, self._clock)
+        add_ui(behind)
         return behind
+
+    def _ledger_files(self) -> list[Path]:
+        """All that this process answers for."""
+        if self._ledger_file is None:
+            return []
+        estates = estates_of(self._loaded.settings.ledger_folder, self._place.seat)
+        return [path for folder in (self._ledger_file.folder, *estates) for path in ledger_files(folder)]
+
+    async def _tallied(self) -> Tallied:
+        """Of all workers together."""
+        others = await self._place.siblings.snapshots("tally")
+        return Tallied(self._tally.totals() + await asyncio.to_thread(merged, others), self._tally.complete)
 
     def _inexperienced(self) -> Meaning:
         """The semantic layer before its first generation."""

@@ -56,6 +56,10 @@ class Keyring:
         sent = digest_of(_key_in(headers) or "")
         return self._admin_digest is not None and hmac.compare_digest(sent, self._admin_digest)
 
+    def has_key(self, headers: Mapping[str, str]) -> bool:
+        """Whether any key was sent, good or not."""
+        return bool(_key_in(headers))
+
     def require_admin(self, headers: Mapping[str, str]) -> None:
         """Raises Unauthenticated without a key or with an unknown one, AdminOnly with a service's."""
         if self.is_admin(headers):

@@ -34,7 +34,7 @@ class Readiness:
 @dataclass(frozen=True, slots=True)
 class Serving:
     """One configuration's. `services` are by name, and while none are configured the one that everybody is.
-    `public_metrics` is whether they are shown without a key."""
+    `public_metrics` is whether they are shown without a key; `on_loopback` whether only this machine can connect."""
 
     catalog: Catalog
     embedding_models: tuple[Model, ...]
@@ -43,6 +43,7 @@ class Serving:
     forget: Forget
     readiness: Readiness
     public_metrics: bool
+    on_loopback: bool
 
 
 Now = Callable[[], Serving]

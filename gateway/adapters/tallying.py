@@ -1,0 +1,101 @@
+"""The tally of this process: it hears events, and knows from the ledger's files what was before its start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from gateway.adapters.ledger_reader import Damage, read_lines
+from gateway.core.events import Event, HitChecked, RequestFinished
+from gateway.core.ledger_events import checked_of, finished_of
+from gateway.core.tally import Tally, date_of, first_kept_day, today
+from gateway.core.totals import Totals
+from gateway.ports import Clock
+
+_AT_ONCE_LINES = 500
+"""Read in one go: about 10 ms in a thread, in which the loop may have to wait for the interpreter."""
+_PAUSE_S = 0.01
+
+
+class Tallying:
+    """Implements `ports.Observer`: adds up what requests and checks have cost.
+
+    `complete` is False until what the ledger's files say has been added.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tally = Tally()
+        self._before = Totals()
+        self._reading: asyncio.Task[None] | None = None
+        self.complete = False
+
+    def tell(self, event: Event) -> None:
+        if isinstance(event, RequestFinished):
+            self._tally.finished(event, self._clock.unix_s())
+        elif isinstance(event, HitChecked):
+            self._tally.checked(event, self._clock.unix_s())
+
+    def totals(self) -> Totals:
+        """Milliseconds; on the loop's thread, which tells."""
+        return self._before + self._tally.totals()
+
+    def snapshot(self) -> bytes:
+        """The same for another process: `core.totals.decode` reads it, and totals add up."""
+        return self.totals().encode()
+
+    def start(self, paths: Sequence[Path]) -> None:
+        """Begin to add what these files of the ledger say; once. None of them may be one that is still written with
+        requests this process tells: they would be counted twice. One that is deleted meanwhile says nothing."""
+        self._reading = asyncio.ensure_future(self._read(paths))
+
+    async def read(self) -> None:
+        """Until all has been added."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    async def stop(self) -> None:
+        """What has not been read by now is not needed any more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    async def _read(self, paths: Sequence[Path]) -> None:
+        before = Tally()
+        first_day = first_kept_day(today(self._clock.unix_s()))
+        for path in paths:
+            if path.name >= date_of(first_day).isoformat():
+                await _read_file(path, before)
+        self._before, self.complete = before.totals(), True
+
+
+async def _read_file(path: Path, tally: Tally) -> None:
+    """In portions, off the loop, and with rests: requests go on meanwhile."""
+    steps = _added(path, tally)
+    more = True
+    while more:
+        more = bool(await asyncio.to_thread(lambda: sum(1 for _ in islice(steps, _AT_ONCE_LINES))))
+        await asyncio.sleep(_PAUSE_S)
+
+
+def _added(path: Path, tally: Tally) -> Iterator[None]:
+    """One step a line. Damaged lines are passed over here: `journaled_ledger` tells of them at each start."""
+    try:
+        for _, record in read_lines(path, _ignore):
+            kind = record.get("type")
+            try:
+                if kind == "request":
+                    tally.finished(finished_of(record), record["at"])
+                elif kind == "check":
+                    tally.checked(checked_of(record), record["at"])
+            except (KeyError, TypeError, ValueError):
+                pass  # as above: a line that says nothing
+            yield
+    except OSError:
+        return
+
+
+def _ignore(damage: Damage) -> None:
+    pass
