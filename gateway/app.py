@@ -122,7 +122,7 @@ class Gateway:
         self._say = say
         seat = place.seat if place else Seat()
         self._clock = SystemClock()
-        self._metrics, self._tally = PrometheusMetrics(), Tallying(self._clock)
+        self._metrics, self._tally = PrometheusMetrics(started_unix_s=self._clock.unix_s()), Tallying(self._clock)
         self._webhook = Webhook(settings.alerts.webhook_url) if settings.alerts.webhook_url else None
         told = Observers(self._metrics, self._tally, OperatorLog(), *filter(None, (self._webhook,)), *listeners)
         ledger_folder = folder_of(settings.ledger_folder, seat)

@@ -98,6 +98,7 @@ RELOAD_OK = Family(
 RELOADED_AT = _worst(
     "config_last_reload_success_timestamp_seconds", "Unix time of the last good reload; 0 before the first."
 )
+STARTED = Family("thriftgate_started_timestamp_seconds", "Unix time of the gateway's start.", (), "gauge", merge="min")
 LOCAL_BUSY = _counter("local_busy_seconds", "While a host of this provider had at least one request.", "provider")
 LOCAL_UP = Family(
     "thriftgate_local_up_seconds", "Of all its hosts, since the gateway's start.", ("provider",), "gauge", True, "max"

@@ -53,7 +53,11 @@ class PrometheusMetrics:
     clients mint no series. Build one per gateway; it has its own registry."""
 
     def __init__(
-        self, services: Collection[str] = (), providers: Collection[str] = (), models: Collection[str] = ()
+        self,
+        services: Collection[str] = (),
+        providers: Collection[str] = (),
+        models: Collection[str] = (),
+        started_unix_s: float = 0.0,
     ) -> None:
         self._known: dict[str, frozenset[str]] = {"tier": frozenset(Tier)}
         self._free: frozenset[str] = frozenset()
@@ -65,6 +69,7 @@ class PrometheusMetrics:
         self._sources: list[Source] = []
         self._set(names.RELOAD_OK, (), 1)
         self._set(names.RELOADED_AT, (), 0)
+        self._set(names.STARTED, (), started_unix_s)
         self.registry = CollectorRegistry()
         self.registry.register(_Own(self))
         self.learn(services, providers, models)

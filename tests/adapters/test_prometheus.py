@@ -212,6 +212,11 @@ def test_the_last_reload_shows_whether_it_was_good_and_when_one_last_was(metrics
     assert value(metrics, "config_reloads_total", result="refused") == 1
 
 
+def test_the_start_is_told_so_that_a_counters_first_value_can_be_dated() -> None:
+    metrics = PrometheusMetrics(started_unix_s=1_795_000_000.5)
+    assert value(metrics, "started_timestamp_seconds") == 1_795_000_000.5
+
+
 def test_what_went_unguarded_adds_up_and_what_is_put_aside_is_what_is_kept_now(metrics: PrometheusMetrics) -> None:
     metrics.tell(Unguarded("shop", 7, 1_500_000_000))
     metrics.tell(Unguarded("shop", 3, 0))
