@@ -21,6 +21,7 @@ LIVE: frozenset[KeyPath] = frozenset(
         ("providers",),  # but not those that are our own children
         ("models",),
         ("cache",),
+        ("routing",),
         ("groups",),
         ("services",),
         ("timeouts",),

@@ -10,7 +10,7 @@ What was learned lives on: hit rates and answer times, false hits, the state of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.catalog import Catalogs
@@ -25,6 +25,7 @@ from gateway.flow.join import Questions
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules, Semantic
 from gateway.flow.pipeline import Pipeline
+from gateway.flow.routing import Routing, RoutingMemory
 from gateway.flow.shadow import Shadow, ShadowRules
 from gateway.flow.tasks import Tasks
 from gateway.http.auth import Keyring
@@ -33,8 +34,9 @@ from gateway.http.routes import HotRoutes
 from gateway.http.serving import Readiness, Serving
 from gateway.ports import Cache, Clock, Door, Keys, Ledger, Observer, TokenCounter
 from gateway.providers import ProviderParts
+from gateway.routing_policies import Router
 from gateway.semantic_parts import SemanticParts
-from gateway.service_catalog import ANONYMOUS, build_services, key_digests
+from gateway.service_catalog import ANONYMOUS, anonymous, build_services, key_digests
 from gateway.settings import Loaded, Settings, is_loopback
 
 
@@ -52,6 +54,7 @@ class Parts:
     keys: Keys
     providers: ProviderParts
     semantic: SemanticParts
+    routing: RoutingMemory = field(default_factory=RoutingMemory)
 
 
 class Generation:
@@ -63,9 +66,12 @@ class Generation:
         self._settings = settings = loaded.settings
         self._parts = parts
         self._catalogs = catalogs
-        self._services = build_services(loaded)
+        self._router = Router(loaded)
+        self._services = build_services(loaded, self._router.policy)
+        self._anonymous = anonymous(loaded, self._router.policy)
         self._digests = key_digests(loaded)
         self._hosts = parts.providers.build(loaded)
+        self._routing = Routing(catalogs.chat, self._hosts, self._router.foresee, parts.routing, parts.clock)
         self.meaning = _meaning(settings, before)
         self._lookup = Lookup(
             parts.cache if settings.cache.exact.enabled else None,
@@ -140,7 +146,7 @@ class Generation:
             self._digests,
             self._parts.keys,
             self._parts.clock,
-            anonymous=None if self._services else ANONYMOUS,
+            anonymous=None if self._services else self._anonymous,
             admin_digest=digest_of(admin_key) if admin_key else None,
         )
 
@@ -163,7 +169,7 @@ class Generation:
         policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
         dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock)
         questions = Questions(parts.tasks)
-        pipeline = Pipeline(catalog, self._lookup, questions, dispatch, parts.observer, parts.clock)
+        pipeline = Pipeline(catalog, self._routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
         pipeline.check_hits(self._shadow(catalog, dispatch))
         return pipeline
 

@@ -153,6 +153,7 @@ class Capabilities(Section):
     service_tiers: tuple[str, ...] | None = None
     prompt_cache: Literal["automatic", "breakpoints", "cache_control"] | None = None
     min_cache_tokens: int | None = Field(None, ge=1)
+    prompt_cache_s: float = Field(300.0, gt=0)
     extra_fields: tuple[str, ...] = ()
 
 

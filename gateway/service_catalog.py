@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from gateway.core.budget import Away, Budget
 from gateway.core.ladder import Ladder
 from gateway.core.limits import Limits
+from gateway.core.policy import RULES, Policy
 from gateway.core.pricing import to_nano
 from gateway.core.service import CacheTerms, Service
 from gateway.core.window import WindowRule
+from gateway.routing_settings import RoutingTerms
 from gateway.service_settings import BudgetSettings, GroupSettings, LimitsSettings, ServiceSettings, upward, zone_named
 from gateway.settings import Loaded
 
 ANONYMOUS = Service("default", cache_scope="default")
-"""Who everyone is while no services are configured (loopback only)."""
+"""Who everyone is while no services are configured (loopback only), as far as routing leaves it to the rules."""
+
+PolicyOf = Callable[[RoutingTerms], Policy]
+"""What terms amount to with the router's weights."""
 
 _NO_RUNGS = Ladder(None, None, None)
 
 
-def build_services(loaded: Loaded) -> dict[str, Service]:
+def build_services(loaded: Loaded, policy_of: PolicyOf = lambda terms: RULES) -> dict[str, Service]:
     """Services by name; empty when none are configured."""
     settings = loaded.settings
-    return {service.name: _service(service, settings.groups) for service in settings.services}
+    return {
+        service.name: _service(service, settings.groups, service.routing or settings.routing, policy_of)
+        for service in settings.services
+    }
+
+
+def anonymous(loaded: Loaded, policy_of: PolicyOf) -> Service:
+    """Who everyone is while no services are configured."""
+    routing = loaded.settings.routing
+    return replace(ANONYMOUS, policy=policy_of(routing), tiers=routing.tiers_of(None))
 
 
 def key_digests(loaded: Loaded) -> dict[str, str]:
@@ -30,13 +45,16 @@ def key_digests(loaded: Loaded) -> dict[str, str]:
     return {digest: service.name for service in loaded.settings.services for digest in service.digests}
 
 
-def _service(service: ServiceSettings, groups: Sequence[GroupSettings]) -> Service:
+def _service(
+    service: ServiceSettings, groups: Sequence[GroupSettings], routing: RoutingTerms, policy_of: PolicyOf
+) -> Service:
     above = upward(groups, service.group)
     limits = service.limits
     return Service(
         name=service.name,
         models=None if service.models is None else frozenset(service.models),
-        tiers=None if service.tiers is None else frozenset(service.tiers),
+        tiers=routing.tiers_of(service.tiers),
+        policy=policy_of(routing),
         budgets=(*_own_budgets(service), *_group_budgets(above)),
         baseline_model=service.baseline_model,
         cache=CacheTerms(**service.cache.model_dump()),

@@ -16,6 +16,7 @@ from gateway.core.service_key import digest_of
 from gateway.core.tiers import Tier
 from gateway.core.window import WindowKind, WindowStyle
 from gateway.model_settings import Name, Section, Usd
+from gateway.routing_settings import RoutingTerms
 
 Rung = Annotated[float, Field(gt=0, le=1)] | None
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -79,6 +80,7 @@ class ServiceSettings(Section):
     limits: LimitsSettings = LimitsSettings()
     models: list[str] | None = None
     tiers: list[Tier] | None = Field(None, min_length=1)
+    routing: RoutingTerms | None = None
     baseline_model: str | None = None
     cache_group: Name | None = None
     cache: ServiceCache = ServiceCache()

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from gateway.model_settings import PRICE_FORMS, ModelSettings, Name, Section
+from gateway.routing_settings import RoutingSettings
 from gateway.service_contradictions import service_problems
 from gateway.service_settings import GroupSettings, ServiceSettings
 from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
@@ -131,6 +132,7 @@ class Settings(Section):
     providers: dict[Name, Provider] = Field(min_length=1)
     models: dict[str, ModelSettings] = Field(min_length=1)
     cache: CacheSettings = CacheSettings()
+    routing: RoutingSettings = RoutingSettings()
     groups: list[GroupSettings] = Field(default_factory=list)
     services: list[ServiceSettings] = Field(default_factory=list)
     timeouts: Timeouts = Timeouts()
@@ -245,6 +247,11 @@ def _contradictions(settings: Settings, source: Source) -> Iterator[Problem]:
     """What no single field can know."""
     yield from _model_problems(settings, source)
     yield from service_problems(settings.services, settings.groups, settings.models, source)
+    for at, service in enumerate(settings.services):
+        terms = service.routing or settings.routing
+        if not (terms.tiers_of(service.tiers) or service.tiers is None):
+            message = f"service `{service.name}`: none of its `tiers` is within `min_tier` and `max_tier`"
+            yield Problem(source.where(("services", at)), message, "change one of them")
     judge = settings.cache.semantic.judge_model
     if judge is not None and (judge not in settings.models or settings.models[judge].mode != "chat"):
         where = source.where(("cache", "semantic", "judge_model"))

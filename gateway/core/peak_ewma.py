@@ -34,10 +34,14 @@ class PeakEwma:
 
     def load(self, in_flight: int, now_s: float) -> float:
         """For comparing hosts; `in_flight` are the host's requests without this one."""
-        cost_s = self._cost_s * self._kept(now_s)
+        cost_s = self.expected_s(now_s)
         if cost_s == 0.0 and in_flight:
             return UNKNOWN_S + in_flight
         return cost_s * (in_flight + 1)
+
+    def expected_s(self, now_s: float) -> float:
+        """How long an answer takes to begin; 0 where nothing is known, or nothing has been for long."""
+        return self._cost_s * self._kept(now_s)
 
     def _kept(self, now_s: float) -> float:
         """What is left of the last cost, 0 to 1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.core.conversation import Turn
 from gateway.core.deadlines import Deadlines
 from gateway.core.pricing import FREE, Price
 from gateway.core.profile import Profile
@@ -67,7 +68,8 @@ class Plan:
     """`resolved` goes into cache keys: the tier for `auto`, the model when pinned. `attempts` is never empty.
 
     `stand_ins` are the names of those that would cost less than the first and may answer in its place when a budget
-    runs low: of what the router chose, never of a tier or model that was asked for.
+    runs low: of what the router chose, never of a tier or model that was asked for. `turn` is what the conversation's
+    next turn will find this one by, where the router is asked: on that turn too.
     """
 
     attempts: tuple[Model, ...]
@@ -76,3 +78,4 @@ class Plan:
     pinned: bool
     reasons: tuple[str, ...]
     stand_ins: frozenset[str] = frozenset()
+    turn: Turn | None = None

@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from gateway.core.ability import Needs, able
 from gateway.core.chat import ChatRequest
+from gateway.core.conversation import Turn
 from gateway.core.errors import Forbidden, ModelNotFound
 from gateway.core.estimate import output_limit, prompt_likely
 from gateway.core.features import Features, features_of
@@ -35,11 +36,13 @@ ASKED_FOR = ("asked for",)
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known beside the request, all of it optional: its features, if they have been worked out already, how it
-    was judged, how long each model takes to begin (by name, in seconds), and where its prefix is cached."""
+    was judged, how long each model takes to begin (by name, in seconds), which turn of its conversation it is, and
+    where the prefix of that is cached."""
 
     features: Features | None = None
     judged: Judged = UNJUDGED
     latency_s: Mapping[str, float] = field(default_factory=dict)
+    turn: Turn | None = None
     warm: Warm | None = None
 
 
@@ -100,7 +103,15 @@ class _Routing:
         attempts = ordered if options.fallback else ordered[:1]
         cheaper = frozenset(model.name for model in attempts if costs_usd[model.name] < costs_usd[attempts[0].name])
         stand_ins = frozenset() if asked else cheaper
-        return Plan(attempts, f"tier:{wanted.tier}", wanted.tier, pinned=False, reasons=reasons, stand_ins=stand_ins)
+        return Plan(
+            attempts,
+            f"tier:{wanted.tier}",
+            wanted.tier,
+            pinned=False,
+            reasons=reasons,
+            stand_ins=stand_ins,
+            turn=self._known.turn,
+        )
 
     def _wanted(self, models: Sequence[Model]) -> Classified:
         tiers = {model.tier for model in models}

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from gateway.core.features import Features
-from gateway.core.router import TRUSTED, Forecast
+from gateway.core.forecast import TRUSTED, Forecast
 from gateway.core.tiers import Classified, Tier
 
 Bounds = Mapping[Tier, float]
@@ -142,15 +142,12 @@ class RecentScores:
         self._by_size: list[float] = []
 
     def place(self, gain: float) -> float | None:
-        """The share of the recent ones that are lower, equal ones counting half; None of fewer than twenty. Then it is
-        one of them."""
+        """The share of the recent ones that are lower, equal ones counting half; None of fewer than twenty."""
         known = self._by_size
         lower, upto = bisect_left(known, gain), bisect_right(known, gain)
-        share = (lower + upto) / 2 / len(known) if len(known) >= _FEWEST else None
-        self._remember(gain)
-        return share
+        return (lower + upto) / 2 / len(known) if len(known) >= _FEWEST else None
 
-    def _remember(self, gain: float) -> None:
+    def add(self, gain: float) -> None:
         self._by_age.append(gain)
         insort(self._by_size, gain)
         if len(self._by_age) > _RECENT:

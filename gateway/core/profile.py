@@ -32,7 +32,8 @@ class Profile:
 
     `service_tiers` are those it knows, None when unknown. `prompt_cache` says how a client may mark what is cached:
     not at all, with `prompt_cache_breakpoint` and `prompt_cache_options` (OpenAI since 5.6), or with `cache_control`
-    (Anthropic); None when unknown. Prefixes shorter than `min_cache_tokens` are silently not cached. `extra_fields` are
+    (Anthropic); None when unknown. Prefixes shorter than `min_cache_tokens` are silently not cached, and what is cached
+    stays so for `prompt_cache_s` after it was last read. `extra_fields` are
     taken besides what its kind of provider takes (`top_k` of a vLLM server). `default_system` is sent when the
     conversation has no system message (a small local model needs one).
     """
@@ -59,6 +60,7 @@ class Profile:
     service_tiers: tuple[str, ...] | None = None
     prompt_cache: Literal["automatic", "breakpoints", "cache_control"] | None = None
     min_cache_tokens: int | None = None
+    prompt_cache_s: float = 300.0
     extra_fields: tuple[str, ...] = ()
     default_system: str | None = None
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.core.features import Features
+from gateway.core.forecast import Forecast
 from gateway.core.ngrams import BUCKETS, Codes, char_buckets, counted, word_buckets
 from gateway.core.signals import SIGNALS, signals
 
@@ -36,9 +37,6 @@ _AUDIBLE = 0.1
 """A reason is said when it weighs at least this share of the weightiest."""
 _NAMED = (*SIGNALS, "wording")
 _UNLIKE: tuple[str, ...] = ("like nothing learned from: by length and form",)
-
-TRUSTED = 0.5
-"""From this much trust on, a score may decide that a light answer will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +133,6 @@ class RouterWeights:
         targets, gains = self.promises
         at = int(np.searchsorted(targets, np.float32(target)))
         return float(gains[at]) if at < len(gains) else -math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """`gain` is the strong model's expected advantage (-1 to 1), `probability` that a light answer will do (0 to 1),
-    `trust` how far the score was learned rather than set by hand (0 to 1). `reasons` name signals, never words of the
-    prompt, weightiest first: `harder: formulas`, `easier: length`; there are none unless they were asked for."""
-
-    gain: float
-    probability: float
-    trust: float
-    reasons: tuple[str, ...] = ()
 
 
 def forecast(features: Features, weights: RouterWeights, *, explained: bool = False) -> Forecast | None:

@@ -8,6 +8,7 @@ on for long goes on for long), each with the prefix of now and an answer of the 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +17,10 @@ from gateway.core.plan import Model
 from gateway.core.usage import Usage
 
 _MOST_TURNS = 10
+_LEAST_CACHED_TOKENS = 1_024
+"""Of a provider that does not say from which length on it caches: OpenAI's and Anthropic's least (2026-11)."""
+_MOST_CONVERSATIONS = 20_000
+"""4 MB. The one that was silent longest goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +75,32 @@ def stay_or_leave(
         return (here, *(model for model in ordered if model is not here)), f"{why}, ${switch:.6f} of it the switch"
     why = f"leaves {warm.model} and {cached}: {first.name} costs ${here_usd - there_usd:.6f} less over {turns}"
     return tuple(ordered), f"{why}, with ${switch:.6f} for the switch"
+
+
+def cached_tokens(model: Model, usage: Usage) -> int:
+    """How much of a request its provider now has cached, by what it said: what was read and written. Providers that
+    cache unasked do not say what they wrote; that is taken to be the whole input, from their least length on."""
+    told = usage.cache_read_tokens + usage.cache_write_tokens
+    least = model.profile.min_cache_tokens or _LEAST_CACHED_TOKENS
+    if model.profile.prompt_cache == "automatic" and usage.input_tokens >= least:
+        return usage.input_tokens
+    return told
+
+
+class WarmPrefixes:
+    """Where conversations were answered last, for as long as their prefix stays cached there. Moments are in seconds of
+    any clock that does not run backwards."""
+
+    def __init__(self, most: int = _MOST_CONVERSATIONS) -> None:
+        self._most = most
+        self._kept: OrderedDict[bytes, tuple[Warm, float]] = OrderedDict()
+
+    def find(self, key: bytes | None, now_s: float) -> Warm | None:
+        warm, until_s = self._kept.get(key, (None, 0.0)) if key else (None, 0.0)
+        return warm if now_s < until_s else None
+
+    def keep(self, key: bytes, warm: Warm, until_s: float) -> None:
+        self._kept[key] = warm, until_s
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)

@@ -116,6 +116,11 @@ class Hosts:
         wait_s = min(host.queue.wait_s(host.in_flight, slots) for host, _ in self._hosts)
         return wait_s if wait_s > self._max_wait_s else None
 
+    def latency_s(self, model: Model) -> float:
+        """How long the model takes to begin, at the host that is fastest; 0 where nothing is known of one."""
+        now_s = self._fleet.clock.monotonic_s()
+        return min((host.lane(model).latency.expected_s(now_s) for host, _ in self._hosts), default=0.0)
+
     def unasked(self, model: Model, asked: Asked) -> int:
         """How many hosts this request could ask now and has not asked."""
         now_s = self._fleet.clock.monotonic_s()

@@ -15,7 +15,6 @@ from typing import Protocol
 
 from gateway.core.chunks import Chunk, Completion, split
 from gateway.core.plan import Catalog, Model, Plan
-from gateway.core.planning import make_plan
 from gateway.core.savings import dearest
 from gateway.core.usage import Usage
 from gateway.flow.call import Call, Trail
@@ -23,6 +22,7 @@ from gateway.flow.dispatch import Dispatch
 from gateway.flow.flight import Flight
 from gateway.flow.join import Question, Questions
 from gateway.flow.lookup import Entry, Found, Lookup
+from gateway.flow.routing import Routing
 from gateway.flow.shadow import Shadow
 from gateway.flow.shared_flight import Reader, SharedFlight
 from gateway.ports import Clock, Observer
@@ -43,6 +43,7 @@ class Pipeline:
     def __init__(
         self,
         catalog: Catalog,
+        routing: Routing,
         lookup: Lookup,
         questions: Questions,
         dispatch: Dispatch,
@@ -50,6 +51,7 @@ class Pipeline:
         clock: Clock,
     ) -> None:
         self._catalog = catalog
+        self._routing = routing
         self._lookup = lookup
         self._questions = questions
         self._dispatch = dispatch
@@ -69,7 +71,7 @@ class Pipeline:
         trail = Trail(call)
         reader: Reader | None = None
         try:
-            plan = trail.plan = make_plan(call.chat, call.options, call.service, self._catalog, call.asked_at_s)
+            plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
             trail.baseline = self._baseline(call, plan)
             key = self._lookup.key(call, plan)
             same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
@@ -131,9 +133,13 @@ class Pipeline:
     def _tell(self, trail: Trail, reader: Reader | None) -> None:
         now_s = self._clock.monotonic_s()
         if reader is not None and trail is reader.flight.trail:
-            reader.flight.when_landed(lambda: self._observer.tell(trail.finished(now_s)))
+            reader.flight.when_landed(lambda: self._landed(trail, now_s))
         else:
             self._observer.tell(trail.finished(now_s))
+
+    def _landed(self, trail: Trail, now_s: float) -> None:
+        self._routing.landed(trail)
+        self._observer.tell(trail.finished(now_s))
 
     def _replay(self, trail: Trail, entry: Entry) -> Answer:
         """A hit costs nothing; it saved what the original answer's tokens would have cost."""

@@ -20,11 +20,11 @@ import numpy as np
 from gateway.adapters.router_weights import SHIPPED, WAVES, directions_of, phases_of, save
 from gateway.core.chat import parse_chat
 from gateway.core.features import Features, features_of
+from gateway.core.forecast import TRUSTED
 from gateway.core.ngrams import BUCKETS, Codes, char_buckets, word_buckets
 from gateway.core.quality_target import threshold_for
 from gateway.core.ridge import Column, Indices, Matrix, fit, isotonic, out_of_fold, products
 from gateway.core.router import (
-    TRUSTED,
     Floats,
     Head,
     Kind,

@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.forecast import Forecast
 from gateway.core.options import DEFAULT, Options
 from gateway.core.plan import Catalog, Plan
 from gateway.core.planning import Known, make_plan
 from gateway.core.policy import Judged, Policy, bounds_for
 from gateway.core.pricing import Price, Rates
-from gateway.core.router import Forecast
 from gateway.core.service import Service
 from gateway.core.tiers import Tier
 from gateway.core.warmth import Warm

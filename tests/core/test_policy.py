@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.features import Features, features_of
+from gateway.core.forecast import Forecast
 from gateway.core.policy import Judged, Policy, RecentScores, TierShares, bounds_for, is_trusted, wanted_tier
-from gateway.core.router import Forecast
 from gateway.core.tiers import Classified, Tier
 from tests.core.asking import asked, picture, text, user
 
@@ -138,21 +138,27 @@ def test_the_easiest_part_of_the_traffic_is_light(place: float, tier: Tier) -> N
 # recent scores
 
 
+def placed(recent: RecentScores, gain: float) -> float | None:
+    place = recent.place(gain)
+    recent.add(gain)
+    return place
+
+
 def test_a_score_has_no_place_among_fewer_than_twenty() -> None:
     recent = RecentScores()
-    assert [recent.place(float(gain)) for gain in range(20)] == [None] * 20
+    assert [placed(recent, float(gain)) for gain in range(20)] == [None] * 20
     assert recent.place(19.5) == 1.0
 
 
 def test_equal_scores_share_the_middle_of_their_place() -> None:
     recent = RecentScores()
-    assert {recent.place(0.3) for _ in range(40)} == {None, 0.5}
+    assert {placed(recent, 0.3) for _ in range(40)} == {None, 0.5}
 
 
 @given(st.lists(st.floats(-1, 1), min_size=600, max_size=700))
 def test_only_the_last_five_hundred_count(gains: list[float]) -> None:
     recent = RecentScores()
-    *_, place = [recent.place(gain) for gain in gains]
+    *_, place = [placed(recent, gain) for gain in gains]
     window = gains[-501:-1]
     lower = sum(gain < gains[-1] for gain in window) + sum(gain == gains[-1] for gain in window) / 2
     assert place == pytest.approx(lower / 500)

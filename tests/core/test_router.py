@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.adapters.router_weights import load
 from gateway.core.features import features_of
-from gateway.core.router import Forecast, Kind, RouterWeights, blended, forecast, inputs_of, prior_gain
+from gateway.core.forecast import Forecast
+from gateway.core.router import Kind, RouterWeights, blended, forecast, inputs_of, prior_gain
 from gateway.core.signals import SIGNALS, signals
 from tests.core.asking import asked
 

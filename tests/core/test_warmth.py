@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 
 from gateway.core.plan import Model
 from gateway.core.pricing import Price, Rates
+from gateway.core.profile import Profile
 from gateway.core.tiers import Tier
 from gateway.core.usage import Usage
-from gateway.core.warmth import Warm, remaining_usd, stay_or_leave, switch_usd
+from gateway.core.warmth import Warm, WarmPrefixes, cached_tokens, remaining_usd, stay_or_leave, switch_usd
 
 LIKELY = Usage(10_000, 500)
 
@@ -102,3 +104,41 @@ def test_the_cheaper_rest_always_wins(one: Model, two: Model, tokens: int, turns
     assert remaining_usd(chosen, warm, LIKELY, 0.0) == min(
         remaining_usd(each, warm, LIKELY, 0.0) for each in (one, two)
     )
+
+
+# what is cached, and where
+
+
+def served(caches: str | None, usage: Usage, least: int | None = None) -> int:
+    profile = Profile(prompt_cache=caches, min_cache_tokens=least)  # type: ignore[arg-type]  # the test names them all
+    return cached_tokens(replace(CHEAP, profile=profile), usage)
+
+
+@pytest.mark.parametrize("caches", [None, "breakpoints", "cache_control"])
+def test_a_provider_that_says_what_it_wrote_is_believed(caches: str | None) -> None:
+    assert served(caches, Usage(9_000, 10, cache_read_tokens=2_000, cache_write_tokens=5_000)) == 7_000
+    assert served(caches, Usage(9_000, 10)) == 0
+
+
+def test_one_that_caches_unasked_has_the_whole_prompt() -> None:
+    assert served("automatic", Usage(9_000, 10)) == 9_000
+
+
+def test_a_prompt_below_the_least_length_is_not_cached() -> None:
+    assert served("automatic", Usage(1_023, 10)) == 0
+    assert served("automatic", Usage(1_023, 10), least=512) == 1_023
+
+
+def test_a_prefix_is_known_until_it_is_cold() -> None:
+    prefixes = WarmPrefixes()
+    prefixes.keep(b"k", Warm("dear", 9), until_s=10.0)
+    assert prefixes.find(b"k", 9.9) == Warm("dear", 9)
+    assert prefixes.find(b"k", 10.0) is None
+    assert prefixes.find(None, 0.0) is None
+
+
+def test_the_conversation_that_was_silent_longest_is_forgotten_first() -> None:
+    prefixes = WarmPrefixes(most=2)
+    for key in (b"a", b"b", b"a", b"c"):
+        prefixes.keep(key, Warm("dear", 9), until_s=1.0)
+    assert [prefixes.find(key, 0.0) is not None for key in (b"a", b"b", b"c")] == [True, False, True]

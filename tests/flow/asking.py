@@ -35,6 +35,7 @@ from gateway.flow.join import Questions
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules
 from gateway.flow.pipeline import Pipeline
+from gateway.flow.routing import Routing, RoutingMemory
 from gateway.flow.tasks import Tasks
 from gateway.ports import Hold, Standing, Upstream
 from tests.fixtures.semantic import EventList
@@ -179,5 +180,6 @@ def walk(provider: Script, *, max_questions: int = 100, deadline_s: float = 60.0
     fleet = Fleet(BreakerRules(), clock, told)
     hosts = Hosts(fleet, [(fleet.host("p", "p"), provider)])
     dispatch = Dispatch({"p": hosts}, Ground(books, Words()), RetryPolicy(per_model=1), told, clock)
-    pipeline = Pipeline(Catalog((MODEL,)), lookup, questions, dispatch, told, clock)
+    routing = Routing(Catalog((MODEL,)), {"p": hosts}, lambda features, explained: None, RoutingMemory(), clock)
+    pipeline = Pipeline(Catalog((MODEL,)), routing, lookup, questions, dispatch, told, clock)
     return Walk(pipeline, questions, meaning, provider, books, shelf, told)

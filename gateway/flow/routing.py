@@ -1,0 +1,106 @@
+"""Finds out what a plan wants to know of a request, has it made, and remembers where conversations were answered.
+
+What is found out costs: a forecast half a millisecond, so only policies that go by it have one; latencies ten
+microseconds, so only those who put a price on waiting. A long question is judged in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.core.chat import ChatRequest
+from gateway.core.conversation import Turn, turn_of
+from gateway.core.explanation import Explanation, explained
+from gateway.core.features import Features, features_of
+from gateway.core.forecast import Foresee
+from gateway.core.options import Options
+from gateway.core.plan import AUTO, Catalog, Plan
+from gateway.core.planning import NOTHING, Known, is_open, make_plan
+from gateway.core.policy import UNJUDGED, Judged, RecentScores
+from gateway.core.service import Service
+from gateway.core.warmth import Warm, WarmPrefixes, cached_tokens
+from gateway.flow.call import Trail
+from gateway.flow.hosts import Hosts
+from gateway.ports import Clock
+
+_LONG_CHARS = 1_000
+"""From here on a forecast takes more than a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingMemory:
+    """What a reload does not forget: where prefixes are cached, and how hard each service's prompts were lately."""
+
+    prefixes: WarmPrefixes = field(default_factory=WarmPrefixes)
+    recent: dict[str, RecentScores] = field(default_factory=lambda: defaultdict(RecentScores))
+
+
+class Routing:
+    """One generation's. `foresee` may take milliseconds the first time, when it reads its weights."""
+
+    def __init__(
+        self, catalog: Catalog, hosts: Mapping[str, Hosts], foresee: Foresee, memory: RoutingMemory, clock: Clock
+    ) -> None:
+        self._catalog = catalog
+        self._hosts = hosts
+        self._foresee = foresee
+        self._memory = memory
+        self._clock = clock
+
+    async def plan(self, chat: ChatRequest, options: Options, service: Service, unix_s: float) -> Plan:
+        """As `planning.make_plan`; for `auto` with all that is known."""
+        if not chat.model.startswith(AUTO):
+            return make_plan(chat, options, service, self._catalog, unix_s)
+        known = await self._known(chat, options, service)
+        if known.judged.forecast is not None:
+            self._memory.recent[service.name].add(known.judged.forecast.gain)
+        return make_plan(chat, options, service, self._catalog, unix_s, known)
+
+    async def explain(self, chat: ChatRequest, options: Options, service: Service, unix_s: float) -> Explanation:
+        """What `plan` would do now, and why. Asks nobody and changes nothing; raises as `plan` does."""
+        known = await self._known(chat, options, service) if chat.model.startswith(AUTO) else NOTHING
+        plan = make_plan(chat, options, service, self._catalog, unix_s, known)
+        features = known.features or features_of(chat)
+        foreseen = await asyncio.to_thread(self._foresee, features, True)
+        return explained(plan, chat, features, foreseen, known, service, self._catalog, unix_s)
+
+    def landed(self, trail: Trail) -> None:
+        """An answer has ended: its provider may now have the conversation cached."""
+        plan, model = trail.plan, trail.model
+        if plan is None or plan.turn is None or model is None or trail.outcome != "ok":
+            return
+        tokens = cached_tokens(model, trail.answered)
+        if tokens:
+            until_s = self._clock.monotonic_s() + model.profile.prompt_cache_s
+            self._memory.prefixes.keep(plan.turn.key, Warm(model.name, tokens, plan.turn.number), until_s)
+
+    async def _known(self, chat: ChatRequest, options: Options, service: Service) -> Known:
+        features = features_of(chat)
+        turn = turn_of(chat, service.name)
+        return Known(
+            features,
+            await self._judged(features, service) if is_open(chat, options) else UNJUDGED,
+            self._latencies_s() if service.policy.value_of_second_usd else {},
+            turn,
+            self._warm(turn),
+        )
+
+    def _warm(self, turn: Turn) -> Warm | None:
+        return self._memory.prefixes.find(turn.before, self._clock.monotonic_s())
+
+    def _latencies_s(self) -> dict[str, float]:
+        return {model.name: self._hosts[model.provider].latency_s(model) for model in self._catalog.routed()}
+
+    async def _judged(self, features: Features, service: Service) -> Judged:
+        if not service.policy.wants_forecast:
+            return UNJUDGED
+        if features.question_chars > _LONG_CHARS:
+            foreseen = await asyncio.to_thread(self._foresee, features, False)
+        else:
+            foreseen = self._foresee(features, False)
+        if foreseen is None:
+            return UNJUDGED
+        return Judged(foreseen, self._memory.recent[service.name].place(foreseen.gain))
