@@ -8,7 +8,7 @@ DATA ?= ../shared/data/routing
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-answer-head eval-replay test-clients test-extras lock clean
+.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-answer-head eval-replay test-clients test-extras dashboards check-deploy lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,6 +69,12 @@ test-clients: install-test  ## real clients from PyPI and npm against the gatewa
 
 test-extras:  ## torch, sentence-transformers and llama-cpp-python in a virtualenv of their own (minutes)
 	PYTHON=$(PYTHON) deploy/extras/test-extras.sh
+
+dashboards: install-test  ## write deploy/grafana/dashboards from the Python beside them
+	$(BIN)/python -m deploy.grafana.build
+
+check-deploy: install-test  ## dashboards, rules and runbook against a real Prometheus and gateway (needs Debian's prometheus)
+	$(BIN)/python -m pytest tests/deploy $(ARGS)
 
 lock:  ## resolve pyproject.toml again and write deploy/locks/*.txt
 	PYTHON=$(PYTHON) deploy/locks/lock.sh
