@@ -7,22 +7,17 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fastapi import FastAPI
 
 from gateway.adapters import genai_price_book, prometheus
-from gateway.adapters.allotted_ledger import AllottedLedger
 from gateway.adapters.child_process import ChildNotReady
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.data_dir import DataDirError
 from gateway.adapters.http1_transport import Http1Transport
 from gateway.adapters.httpx_transport import HttpxTransport
-from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.key_desk import KeyDesk
 from gateway.adapters.key_file import KeyFile, KeyFileError
-from gateway.adapters.ledger_estates import LedgerBooks, estates_of, folder_of
-from gateway.adapters.ledger_file import LedgerFile, ledger_files
 from gateway.adapters.llama_child import LlamaUnavailable, find_model
 from gateway.adapters.llama_provider import LocalModel
 from gateway.adapters.memory_cache import MemoryCache
@@ -33,8 +28,7 @@ from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.adapters.redis_cache import RedisCache
 from gateway.adapters.redis_client import connect
 from gateway.adapters.redis_door import RedisDoor
-from gateway.adapters.redis_ledger import RedisLedger
-from gateway.adapters.siblings import Learned, NoSiblings, Siblings
+from gateway.adapters.siblings import Learned, NoSiblings, Siblings, SnapshotKind
 from gateway.adapters.tallying import Tallying
 from gateway.adapters.tiktoken_counter import TiktokenCounter
 from gateway.adapters.transport import Transport
@@ -64,6 +58,7 @@ from gateway.http.reload_route import add_reload_route
 from gateway.http.service_routes import add_service_routes
 from gateway.http.serving import Serving
 from gateway.http.ui_page import add_ui
+from gateway.ledger_parts import LedgerFiles, LedgerParts
 from gateway.ports import Observer
 from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
@@ -125,9 +120,8 @@ class Gateway:
         self._metrics, self._tally = PrometheusMetrics(started_unix_s=self._clock.unix_s()), Tallying(self._clock)
         self._webhook = Webhook(settings.alerts.webhook_url) if settings.alerts.webhook_url else None
         told = Observers(self._metrics, self._tally, OperatorLog(), *filter(None, (self._webhook,)), *listeners)
-        ledger_folder = folder_of(settings.ledger_folder, seat)
-        self._ledger_file = self._build_ledger_file(ledger_folder, told) if settings.ledger.enabled else None
-        self._observer = Observers(told, LedgerEvents(self._ledger_file, self._clock)) if self._ledger_file else told
+        self._ledger_files = LedgerFiles(settings, seat, told, self._clock)
+        self._observer = self._ledger_files.observer
         key_file = KeyFile(settings.keys_path, self._clock)
         self._keys = WatchedKeys(key_file, self._observer, self._clock)
         self._key_desk = KeyDesk(key_file, self._keys)
@@ -141,11 +135,10 @@ class Gateway:
         self._cache = RedisCache(
             self._redis, self._memory, self._clock, self._observer, timeout_s=self._redis_timeout_s
         )
-        self._books: LedgerBooks | None = None
-        self._kept_ledger = self._build_ledger()
-        self._ledger = AllottedLedger(
-            self._kept_ledger, self._clock, self._observer, part=settings.state.allotment_share / seat.count
+        self._ledger_parts = LedgerParts(
+            settings.state, seat, self._ledger_files, self._redis, self._place.siblings.spent, self._clock
         )
+        self._ledger = self._ledger_parts.ledger
         self._door = RedisDoor(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
         self._counter = TiktokenCounter()
         self._transport: Transport = HttpxTransport() if settings.upstream.client == "httpx" else Http1Transport()
@@ -155,6 +148,8 @@ class Gateway:
         self._generation = Generation(loaded, catalogs, self._parts, self._inexperienced())
         self._generation.label(self._metrics)
         self._reloading = asyncio.Lock()
+        self.ready = asyncio.Event()
+        """Set once everything that takes seconds is there."""
         self.asgi = Front(self._generation.routes, self._build_behind(), self)
 
     async def start(self) -> None:
@@ -167,8 +162,10 @@ class Gateway:
         for part in (self._cache, self._door):
             part.start()
             self._stack.push_async_callback(part.stop)
-        before = self._ledger_files()  # and not the one that begins now
-        await self._start_ledger()
+        before = self._ledger_files.paths()  # and not the one that begins now
+        if charged := await self._ledger_parts.start():
+            self._say(f"ledger: {charged} requests that a kill had cut were ended in the books")
+        self._stack.push_async_callback(self._ledger_parts.stop)
         self._tally.start(before)
         self._stack.push_async_callback(self._tally.stop)
         self._stack.push_async_callback(self._counter.stop)
@@ -233,9 +230,17 @@ class Gateway:
             raise ConfigError(*fixed)
         return Generation(loaded, _catalogs(loaded), self._parts, self._generation.meaning)
 
+    def snapshot(self, kind: SnapshotKind) -> bytes:
+        """What this process has counted, for another of the same gateway."""
+        return self._tally.snapshot() if kind == "tally" else self._metrics.snapshot()
+
+    def inherit(self, counted: bytes) -> None:
+        """Go on from the metrics of a worker whose place this one takes: counters must not fall."""
+        self._metrics.inherit(counted)
+
     def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
         """What this worker has written down for these meters, for another that has to tell Redis."""
-        return self._books.spent(tag, meters) if self._books else {}
+        return self._ledger_parts.spent(tag, meters)
 
     async def learn(self, question: Learned) -> None:
         """What another worker has stored in its embedded index."""
@@ -250,49 +255,6 @@ class Gateway:
         """Here and in all other workers. They come last, so that none can take from Redis again what it forgets."""
         deleted = await self._generation.serving.forget(owner, key)
         return deleted if await self._place.siblings.forget(owner, key) else None
-
-    def _build_ledger_file(self, folder: Path, observer: Observer) -> LedgerFile:
-        """`observer` must not be one that writes into it."""
-        settings = self._loaded.settings
-        return LedgerFile(
-            folder,
-            self._clock,
-            observer,
-            max_file_bytes=settings.ledger.max_file_bytes,
-            keep_days=settings.ledger.keep_days,
-        )
-
-    def _build_ledger(self) -> RedisLedger | JournaledLedger:
-        """And the books that it is kept in, if any."""
-        redis = RedisLedger(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
-        if self._ledger_file is None:
-            return redis
-
-        def journaled(file: LedgerFile) -> JournaledLedger:
-            return JournaledLedger(redis, file, self._clock, self._observer)
-
-        own, seat, siblings = journaled(self._ledger_file), self._place.seat, self._place.siblings
-        estates = estates_of(self._loaded.settings.ledger_folder, seat)
-        self._books = LedgerBooks(
-            redis,
-            own,
-            estates,
-            lambda folder: journaled(self._build_ledger_file(folder, self._observer)),
-            siblings.spent,
-        )
-        return own
-
-    async def _start_ledger(self) -> None:
-        if self._books is None:
-            assert isinstance(self._kept_ledger, RedisLedger)
-            self._kept_ledger.start()
-            self._stack.push_async_callback(self._kept_ledger.stop)
-        else:
-            if charged := await self._books.start():
-                self._say(f"ledger: {charged} requests that a kill had cut were ended in the books")
-            self._stack.push_async_callback(self._books.stop)
-        self._ledger.start()
-        self._stack.push_async_callback(self._ledger.stop)
 
     def _build_parts(self) -> Parts:
         return Parts(
@@ -318,7 +280,7 @@ class Gateway:
         def now() -> Serving:
             return self._generation.serving
 
-        behind = admin_app(now, Metrics(self._metrics.render, prometheus.CONTENT_TYPE), int(self._clock.unix_s()))
+        behind = admin_app(now, Metrics(self._render_metrics, prometheus.CONTENT_TYPE), int(self._clock.unix_s()))
         add_cache_routes(behind, now, self._forget)
         add_reload_route(behind, now, self.reload)
         add_service_routes(behind, now, self._ledger.standing)
@@ -327,17 +289,14 @@ class Gateway:
         add_ui(behind)
         return behind
 
-    def _ledger_files(self) -> list[Path]:
-        """All that this process answers for."""
-        if self._ledger_file is None:
-            return []
-        estates = estates_of(self._loaded.settings.ledger_folder, self._place.seat)
-        return [path for folder in (self._ledger_file.folder, *estates) for path in ledger_files(folder)]
-
     async def _tallied(self) -> Tallied:
         """Of all workers together."""
         others = await self._place.siblings.snapshots("tally")
         return Tallied(self._tally.totals() + await asyncio.to_thread(merged, others), self._tally.complete)
+
+    async def _render_metrics(self) -> bytes:
+        others = await self._place.siblings.snapshots("metrics")
+        return await asyncio.to_thread(self._metrics.render, others)
 
     def _inexperienced(self) -> Meaning:
         """The semantic layer before its first generation."""
@@ -349,7 +308,12 @@ class Gateway:
         loading = [self._announce(name, server) for name, server in self._models.items()]
         await asyncio.gather(*loading, self._load_embedder())
         waiting = ", ".join(self._generation.waiting_for())
-        self._say(f"still waiting for {waiting}" if waiting else "ready")
+        if waiting:
+            self._say(f"still waiting for {waiting}")
+            return
+        self.ready.set()
+        if self._place.seat.count == 1:  # else the supervisor says so of all
+            self._say("ready")
 
     async def _announce(self, name: str, server: LocalModel) -> None:
         """Tell when a local model can answer."""

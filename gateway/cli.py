@@ -6,17 +6,18 @@ import argparse
 import asyncio
 import logging
 import os
+import socket
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from errno import EADDRINUSE
 from pathlib import Path
 
 from gateway import __version__
 from gateway.core.plan import Model
 from gateway.core.price_words import price_in_words
-from gateway.http_server import HttpServer, listen
+from gateway.http_server import HttpServer, listen, listen_together
 from gateway.key_commands import KEY_ERRORS, Said, add_key_commands, minted_keys
 from gateway.service_catalog import build_services, key_digests
 from gateway.service_report import services_in_words
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             Path(arguments.config),
             host=getattr(arguments, "host", None),
             port=getattr(arguments, "port", None),
+            workers=getattr(arguments, "workers", None),
             data_dir=getattr(arguments, "data_dir", None),
         )
         status: int = arguments.run(loaded, arguments)
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="answer requests until stopped", parents=[config])
     serve.add_argument("--host", help="listen here instead of `server.host`")
     serve.add_argument("--port", type=int, help="listen here instead of `server.port`; 0 takes a free one")
+    serve.add_argument("--workers", metavar="N", help="so many processes, or `auto`, instead of `server.workers`")
     serve.set_defaults(run=_serve)
 
     check = commands.add_parser("check", help="check the configuration and say what it means", parents=[config])
@@ -136,27 +139,56 @@ def _serve(loaded: Loaded, _: argparse.Namespace) -> int:
     started_s = time.monotonic()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     configured = loaded.settings.server
-    try:
-        listener = listen(configured.host, configured.port)
-    except OSError as error:
-        mend = (
-            "stop what listens there, or choose another with --port"
-            if error.errno == EADDRINUSE
-            else "see `server.host`"
-        )
-        return _refuse(f"cannot listen on {configured.host}:{configured.port}: {error.strerror}; {mend}")
-    with closing(listener):
-        from gateway import app  # after the port is known to be free: importing takes most of the start
-
+    count = configured.worker_count
+    with ExitStack() as stack:
         try:
-            gateway = app.Gateway(loaded, lambda line: _say(line, started_s))
-        except app.START_ERRORS as error:
-            return _refuse(str(error))
-        host, port = listener.getsockname()[:2]
-        _say(f"listening on http://{host}:{port}/v1; /readyz tells what still loads", started_s)
-        server = HttpServer(gateway.asgi, configured.drain_s, gateway.reload_behind)
-        server.run(sockets=[listener])
-        return OK if server.started else FAILED
+            if count == 1:
+                listeners = [listen(configured.host, configured.port)]
+            else:
+                listeners = listen_together(configured.host, configured.port, count)
+        except OSError as error:
+            mend = (
+                "stop what listens there, or choose another with --port"
+                if error.errno == EADDRINUSE
+                else "see `server.host`"
+            )
+            return _refuse(f"cannot listen on {configured.host}:{configured.port}: {error.strerror}; {mend}")
+        for listener in listeners:
+            stack.callback(listener.close)
+        serve = _serve_here if count == 1 else _supervise
+        return serve(loaded, listeners, lambda line: _say(line, started_s))
+
+
+def _serve_here(loaded: Loaded, listeners: Sequence[socket.socket], say: Callable[[str], None]) -> int:
+    """In this process."""
+    from gateway import app  # after the port is known to be free: importing takes most of the start
+
+    try:
+        gateway = app.Gateway(loaded, say)
+    except app.START_ERRORS as error:
+        return _refuse(str(error))
+    say(_listening(listeners))
+    server = HttpServer(gateway.asgi, loaded.settings.server.drain_s, gateway.reload_behind)
+    server.run(sockets=[*listeners])
+    return OK if server.started else FAILED
+
+
+def _supervise(loaded: Loaded, listeners: Sequence[socket.socket], say: Callable[[str], None]) -> int:
+    """In processes that are kept alive here."""
+    from gateway import supervisor
+
+    say(_listening(listeners))
+    try:
+        failed = supervisor.supervise(loaded, listeners, say)
+    except supervisor.START_ERRORS as error:
+        return _refuse(str(error))
+    return OK if failed is None else _refuse(failed)
+
+
+def _listening(listeners: Sequence[socket.socket]) -> str:
+    host, port = listeners[0].getsockname()[:2]
+    workers = f", workers: {len(listeners)}" if len(listeners) > 1 else ""
+    return f"listening on http://{host}:{port}/v1{workers}; /readyz tells what still loads"
 
 
 def _say(line: str, started_s: float) -> None:

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from gateway.adapters.data_dir import DataDir
-from gateway.adapters.llama_child import Engine, LlamaServer
+from gateway.adapters.data_dir import DataDir, DataDirError
+from gateway.adapters.llama_child import Engine, LlamaServer, LlamaUnavailable
 from gateway.adapters.llama_provider import LocalModel
 from gateway.adapters.stale_child import end_all_stale
-from gateway.adapters.valkey_child import ValkeyChild
+from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing
 from gateway.settings import Provider, Settings
 
+HOUSEHOLD_ERRORS = (DataDirError, LlamaUnavailable, ValkeyMissing)
+"""What keeps it from being made; each message names the mend."""
 Say = Callable[[str], None]
 """Where progress is told, a line at a time."""
 
@@ -36,19 +38,23 @@ class Household(Protocol):
 
 
 class OwnHousehold:
-    """It is kept here. Construction takes the data directory and starts nothing.
+    """It is kept here. Construction takes the data directory and starts nothing. `on_model` is called whenever a local
+    model has another state or address.
 
     Raises DataDirError when another gateway has it, LlamaUnavailable and ValkeyMissing for what cannot run here.
     """
 
-    def __init__(self, settings: Settings, say: Say) -> None:
+    def __init__(self, settings: Settings, say: Say, on_model: Callable[[], None] = lambda: None) -> None:
         self._say = say
         self._stack = AsyncExitStack()
         self.data_dir = DataDir(settings.data_dir)
         self._stack.callback(self.data_dir.close)
         self._valkey = ValkeyChild(self.data_dir) if settings.state.redis_url == "embedded" else None
         self._redis_url = settings.state.redis_url
-        self._models = {name: LlamaServer(_engine(local), self.data_dir) for name, local in children(settings).items()}
+        self._models = {
+            name: LlamaServer(_engine(local), self.data_dir, on_state=lambda state: on_model())
+            for name, local in children(settings).items()
+        }
 
     @property
     def redis_url(self) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+import orjson
+from pydantic import Field, PositiveInt, ValidationError
 
 from gateway.model_settings import PRICE_FORMS, ModelSettings, Name, Section
 from gateway.routing_settings import RoutingSettings
@@ -27,8 +30,16 @@ class Server(Section):
     port: int = Field(4000, ge=0, le=65_535)
     max_body_bytes: int = Field(8 * 1024 * 1024, ge=1_024)
     drain_s: float = Field(20.0, ge=0)
+    workers: PositiveInt | Literal["auto"] = 1
     admin_key: str | None = Field(None, min_length=1)
     public_metrics: bool = False
+
+    @property
+    def worker_count(self) -> int:
+        """`auto` is a worker for each core that this process may use."""
+        if self.workers != "auto":
+            return self.workers
+        return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class State(Section):
@@ -146,7 +157,7 @@ class Settings(Section):
 
     @property
     def ledger_folder(self) -> Path:
-        """Where the ledger files are."""
+        """Where the ledger files are; those of further workers in folders of their own below it."""
         return self.data_dir.absolute() / "ledger"
 
 
@@ -157,6 +168,11 @@ class Loaded:
         self.settings = settings
         self.source = source
         self.again = again
+
+    def written(self) -> bytes:
+        """For another process of this gateway, where `read_back` makes the same of it. Has secrets in it."""
+        source = self.source
+        return orjson.dumps([source.document, list(source.places.items()), list(source.unset.items())])
 
     def absence(self, provider: str) -> str | None:
         """Why a provider cannot be used: no host's key's variable is set. None when it can."""
@@ -182,15 +198,15 @@ class Loaded:
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ, **overrides: Any) -> Loaded:
-    """Read, check and freeze. `overrides` (host, port, data_dir) come from the command line and win.
+    """Read, check and freeze. `overrides` (host, port, workers, data_dir) come from the command line and win.
 
     Raises ConfigError with every problem found.
     """
     source = read(path, environ)
-    document = _overridden(source.document, environ, overrides)
+    source = replace(source, document=_overridden(source.document, environ, overrides))
     problems = list(_unset_secrets(source))
     try:
-        settings = Settings.model_validate(document)
+        settings = Settings.model_validate(source.document)
     except ValidationError as error:
         told = (_problem(source, dict(found)) for found in error.errors() if found["loc"] not in source.unset)
         raise ConfigError(*problems, *told) from None
@@ -198,6 +214,13 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, **overrides: Any) 
     if problems:
         raise ConfigError(*problems)
     return Loaded(settings, source, partial(load, path, environ, **overrides))
+
+
+def read_back(written: bytes, again: Callable[[], Loaded]) -> Loaded:
+    """What another process of this gateway has `written`, and has found to be right."""
+    document, places, unset = orjson.loads(written)
+    source = Source(document, *({tuple(path): said for path, said in pairs} for pairs in (places, unset)))
+    return Loaded(Settings.model_validate(document), source, again)
 
 
 def is_loopback(host: str) -> bool:
@@ -213,7 +236,7 @@ def _overridden(
 ) -> dict[str, Any]:
     server = document.get("server") or {}
     if isinstance(server, dict):
-        server = server | {key: overrides[key] for key in ("host", "port") if overrides.get(key) is not None}
+        server = server | {key: overrides[key] for key in ("host", "port", "workers") if overrides.get(key) is not None}
     data_dir = overrides.get("data_dir") or environ.get("THRIFTGATE_DATA_DIR") or document.get("data_dir")
     return {**document, "server": server, **({"data_dir": data_dir} if data_dir else {})}
 

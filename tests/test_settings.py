@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from gateway.core.budget import MAX_LIMIT
 from gateway.model_settings import ListUsd
-from gateway.settings import Loaded, is_loopback, load
+from gateway.settings import Loaded, is_loopback, load, read_back
 from gateway.yaml_source import ConfigError, Problem
 
 ROOT = Path(__file__).parent.parent
@@ -377,3 +378,23 @@ def test_no_error_shows_a_secret(configuration: Configuration, line: str, source
     assert SECRET not in str(error)
     assert SECRET not in repr(error)
     assert error.__suppress_context__ or error.__context__ is None
+
+
+def test_another_process_reads_back_what_one_has_read() -> None:
+    """The shipped files have dates, lists of prices and variables that are not set."""
+    loaded = load(ROOT / "config/gateway.yaml", {"OPENAI_API_KEY": SECRET}, port=4711, data_dir="elsewhere")
+    again = read_back(loaded.written(), loaded.again)
+    assert again.settings == loaded.settings
+    assert (again.source.places, again.source.unset) == (loaded.source.places, loaded.source.unset)
+    assert (again.absence("deepseek"), again.absence("openai")) == ("DEEPSEEK_API_KEY is not set", None)
+    assert [model.stated for model in again.settings.models.values()] == [
+        model.stated for model in loaded.settings.models.values()
+    ]
+
+
+def test_auto_is_a_worker_for_each_core(configuration: Configuration) -> None:
+    auto = configuration.load("server: {workers: auto}\n" + LEAST).settings.server
+    assert 1 <= auto.worker_count <= (os.cpu_count() or 1)
+    assert configuration.load("server: {workers: 3}\n" + LEAST).settings.server.worker_count == 3
+    (problem, *_) = configuration.problems("server: {workers: 0}\n" + LEAST)
+    assert "server.workers" in problem.message

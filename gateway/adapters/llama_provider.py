@@ -48,9 +48,7 @@ class LlamaProvider:
     `base_url`, `api_key` and `total_slots` are known by then. `wait_s` bounds the waiting of one request, unless its
     model has a deadline of its own."""
 
-    def __init__(
-        self, name: str, server: LocalModel, connect: Callable[[LocalModel], Provider], wait_s: float
-    ) -> None:
+    def __init__(self, name: str, server: LocalModel, connect: Callable[[LocalModel], Provider], wait_s: float) -> None:
         self._name = name
         self._server = server
         self._connect = connect

@@ -91,7 +91,9 @@ BUDGET_USED_USD = _worst("budget_used_usd", "US dollars settled and reserved in 
 BUDGET_LIMIT_TOKENS = _worst("budget_limit_tokens", "Tokens a window.", *_BUDGET)
 BUDGET_USED_TOKENS = _worst("budget_used_tokens", "Tokens settled and reserved in the window of now.", *_BUDGET)
 BUDGET_END = _worst("budget_window_end_timestamp_seconds", "Unix time when the window of now ends.", *_BUDGET)
-RELOADS = _counter("config_reloads", "Reloads of the configuration, by result.", "result")
+RELOADS = Family(  # every worker of a gateway hears of each
+    "thriftgate_config_reloads", "Reloads of the configuration, by result.", ("result",), merge="max"
+)
 RELOAD_OK = Family(
     "thriftgate_config_last_reload_success", "0 while the last reload was a refused one.", (), "gauge", merge="min"
 )

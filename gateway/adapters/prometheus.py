@@ -66,6 +66,7 @@ class PrometheusMetrics:
         self._store: defaultdict[str, dict[Labels, Value]] = defaultdict(dict)
         self._saved: defaultdict[Labels, int] = defaultdict(int)
         self._overhead: defaultdict[Labels, int] = defaultdict(int)
+        self._inherited: Store = {}
         self._sources: list[Source] = []
         self._set(names.RELOAD_OK, (), 1)
         self._set(names.RELOADED_AT, (), 0)
@@ -105,6 +106,11 @@ class PrometheusMetrics:
         """What this process has, for another one's `render`."""
         return encode(self.store())
 
+    def inherit(self, snapshot: bytes) -> None:
+        """Go on from the snapshot of a process whose place this one takes: what it counted, not the state it was in."""
+        counted = {family.name for family in names.FAMILIES if family.kind != "gauge"}
+        self._inherited = {name: series for name, series in decode(snapshot).items() if name in counted}
+
     def store(self) -> Store:
         """Every series of this process. Safe beside a thread that tells: a request may be in one metric and not yet in
         another, but nothing is lost."""
@@ -113,6 +119,10 @@ class PrometheusMetrics:
             store[name] = series
         store[names.SAVED.name] = dict(self._saved)
         store[names.OVERHEAD.name] = dict(self._overhead)
+        for name, inherited in self._inherited.items():
+            series = store.setdefault(name, {})
+            for labels, value in inherited.items():
+                add(series, labels, value)
         for source in self._sources:
             for family, labels, value in source():
                 add(store.setdefault(family.name, {}), labels, value)

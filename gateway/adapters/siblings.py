@@ -3,15 +3,17 @@ is there. A gateway of one process has no siblings.
 
 Between a supervisor and its workers are said, with JSON or plain bytes as parts:
 
-    worker asks       hello      seat, pid          → configuration, local models, then kinds and snapshots inherited
+    worker asks       hello      seat               → configuration, local models, metrics of who had the seat before
                       snapshots  kind               → the others' snapshots, of dead ones the last
                       forget     owner and key      → when all others have forgotten
                       spent      tag and meters     → what all others have written down for these meters
                       reload                        → what all serve by now
     worker tells      learned    question, vector     to be told to the others
                       snapshot   kind, bytes          what would be missed if it were killed now
+                      serving, ready, say, cannot     how its start goes, in words
     supervisor asks   snapshot, forget, spent, and    prepare (configuration → what it amounts to), then serve or drop
     supervisor tells  learned, models                 a local model has another state or address
+                      drop                            there will be no reload, and why
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import orjson
 
@@ -138,6 +140,15 @@ class SupervisedSiblings:
                 error
             )
         return detail.decode()
+
+
+def kind_of(said: bytes) -> SnapshotKind:
+    """Raises ValueError for what is not one."""
+    kind: SnapshotKind
+    for kind in get_args(SnapshotKind):
+        if said == kind.encode():
+            return kind
+    raise ValueError(f"there are no snapshots of {said!r}")
 
 
 def write_amounts(amounts: Mapping[str, Amount]) -> bytes:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +32,9 @@ from gateway.http.serving import Now, Serving
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """`render` may take milliseconds and is called off the loop."""
+    """Of the whole gateway."""
 
-    render: Callable[[], bytes]
+    render: Callable[[], Awaitable[bytes]]
     content_type: str
 
 
@@ -106,7 +105,7 @@ def _add_metrics(app: FastAPI, now: Now, metrics: Metrics) -> None:
         serving = now()
         if not serving.public_metrics and not serving.keyring.is_admin(request.headers):
             raise Unauthenticated("Send the admin key (`server.admin_key`), or set `server.public_metrics: true`.")
-        return Response(await asyncio.to_thread(metrics.render), media_type=metrics.content_type)
+        return Response(await metrics.render(), media_type=metrics.content_type)
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -61,7 +61,7 @@ class Routes:
         raise RuntimeError(SECRET)
 
 
-def broken_metrics() -> bytes:
+async def broken_metrics() -> bytes:
     raise RuntimeError(SECRET)
 
 
@@ -75,7 +75,9 @@ def front(routes: Routes, lifetime: Lifetime | None = None) -> Front:
     keyring = Keyring({}, {}, keys, clock, anonymous=ANONYMOUS)
     metrics = Metrics(broken_metrics, "text/plain")
     readiness = Readiness(dict, lambda: MappingProxyType({"openai": "OPENAI_API_KEY is not set"}))
-    serving_now = Serving(Catalog(()), (), keyring, {}, forget_nothing, readiness, public_metrics=True)
+    serving_now = Serving(
+        Catalog(()), (), keyring, {}, forget_nothing, readiness, public_metrics=True, on_loopback=True
+    )
     behind = admin_app(lambda: serving_now, metrics, 0)
     paths = {"/echo": routes.echo, "/limit": routes.limit, "/crash": routes.crash, "/crash-late": routes.crash_late}
     return Front({path: Route(handle) for path, handle in paths.items()}, behind, lifetime or Lifetime())
