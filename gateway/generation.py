@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.adapters import answer_head
 from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.catalog import Catalogs
 from gateway.core.plan import Catalog
@@ -167,7 +168,9 @@ class Generation:
         parts, catalog = self._parts, self._catalogs.chat
         ground = Ground(parts.ledger, parts.counter)
         policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
-        dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock)
+        wanted = any(service.review.arithmetic is not None for service in self._services.values())
+        head = answer_head.load() if wanted else None
+        dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock, head)
         questions = Questions(parts.tasks)
         pipeline = Pipeline(catalog, self._routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
         pipeline.check_hits(self._shadow(catalog, dispatch))

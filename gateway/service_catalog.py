@@ -10,10 +10,19 @@ from gateway.core.ladder import Ladder
 from gateway.core.limits import Limits
 from gateway.core.policy import RULES, Policy
 from gateway.core.pricing import to_nano
+from gateway.core.review import Terms
 from gateway.core.service import CacheTerms, Service
 from gateway.core.window import WindowRule
 from gateway.routing_settings import RoutingTerms
-from gateway.service_settings import BudgetSettings, GroupSettings, LimitsSettings, ServiceSettings, upward, zone_named
+from gateway.service_settings import (
+    BudgetSettings,
+    GroupSettings,
+    LimitsSettings,
+    ReviewSettings,
+    ServiceSettings,
+    upward,
+    zone_named,
+)
 from gateway.settings import Loaded
 
 ANONYMOUS = Service("default", cache_scope="default")
@@ -58,11 +67,16 @@ def _service(
         budgets=(*_own_budgets(service), *_group_budgets(above)),
         baseline_model=service.baseline_model,
         cache=CacheTerms(**service.cache.model_dump()),
+        review=_review(service.review),
         cache_scope=f"group:{service.cache_group}" if service.cache_group else f"service:{service.name}",
         ledger_tag=above[-1].name if above else service.name,
         limits=Limits(limits.requests_per_minute, limits.concurrency),
         tags=service.tags,
     )
+
+
+def _review(review: ReviewSettings) -> Terms:
+    return Terms(review.mode, frozenset(review.without), review.min_logprob, review.arithmetic)
 
 
 def _own_budgets(service: ServiceSettings) -> Iterator[Budget]:

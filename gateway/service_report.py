@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.core.budget import Budget
 from gateway.core.pricing import from_nano
+from gateway.core.review import CHECKS, Terms
 from gateway.core.service import Service
 from gateway.core.service_key import ServiceKey
 from gateway.core.tiers import Tier
@@ -61,11 +62,25 @@ def _limits(service: Service) -> Iterator[str]:
         yield f"{limits.requests_per_minute:,} requests in any minute"
     if limits.concurrency is not None:
         yield f"{limits.concurrency:,} requests at once"
+    if service.review.mode != "off":
+        yield _review(service.review)
     for budget in service.budgets:
         owner = "" if budget.account == service.name else f"with group {budget.account}: "
         yield owner + budget_in_words(budget)
     if not any(budget.hard for budget in service.budgets if not budget.rate):
         yield "no budget that refuses"
+
+
+def _review(terms: Terms) -> str:
+    """`light answers of auto reviewed (streamed ones wait for it), without code; worked sums to 95 %`."""
+    words = "light answers of auto reviewed"
+    if terms.mode == "buffered":
+        words += " (streamed ones wait for it)"
+    if terms.without:
+        words += ", without " + ", ".join(check for check in CHECKS if check in terms.without)
+    if terms.arithmetic is not None:
+        words += f", worked sums to {_percent(terms.arithmetic)} of a strong model's quality"
+    return words
 
 
 def _sums(budget: Budget) -> str:

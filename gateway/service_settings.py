@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gateway.core.budget import MAX_LIMIT, Away
+from gateway.core.review import Check, Mode
 from gateway.core.service_key import digest_of
 from gateway.core.tiers import Tier
 from gateway.core.window import WindowKind, WindowStyle
@@ -63,6 +64,25 @@ class ServiceCache(Section):
     ttl_s: int | None = Field(None, ge=1, le=31_536_000)
 
 
+class ReviewSettings(Section):
+    """`review: whole` is its mode alone."""
+
+    mode: Mode = "off"
+    without: list[Check] = Field(default_factory=list)
+    min_logprob: float | None = Field(None, le=0)
+    # What the shipped head has thresholds for, and what lies between them.
+    arithmetic: float | None = Field(None, ge=0.9, le=0.98)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_alone(cls, said: Any) -> Any:
+        if said is False:  # what YAML makes of `off`
+            return {}
+        if isinstance(said, dict) and said.get("mode") is False:
+            return {**said, "mode": "off"}
+        return {"mode": said} if isinstance(said, str) else said
+
+
 class GroupSettings(Section):
     name: Name
     group: Name | None = None
@@ -84,6 +104,7 @@ class ServiceSettings(Section):
     baseline_model: str | None = None
     cache_group: Name | None = None
     cache: ServiceCache = ServiceCache()
+    review: ReviewSettings = ReviewSettings()
     tags: dict[Name, Annotated[str, Field(max_length=128)]] = Field(default_factory=dict)
 
     @property

@@ -10,11 +10,13 @@ import pytest
 from gateway.core.budget import Budget, Payer, counter_of
 from gateway.core.ladder import Ladder
 from gateway.core.limits import NO_LIMITS, Limits
+from gateway.core.review import Terms
 from gateway.core.service import CacheTerms, Service
 from gateway.core.tiers import Tier
 from gateway.core.window import WindowRule
 from gateway.service_catalog import build_services, key_digests
 from gateway.settings import Loaded, load
+from gateway.yaml_source import ConfigError
 
 ROOT = Path(__file__).parent.parent
 LEAST = """\
@@ -125,6 +127,29 @@ def test_tokens_a_minute_are_a_budget_that_is_refused_as_a_rate(file: Path) -> N
 
 def test_without_limits_nothing_is_limited(file: Path) -> None:
     assert service(file, "key: k").limits == NO_LIMITS
+
+
+@pytest.mark.parametrize(
+    ("said", "terms"),
+    [
+        ("key: k", Terms()),
+        ("review: off", Terms()),
+        ("review: whole", Terms("whole")),
+        ("review: {mode: off}", Terms()),
+        (
+            "review: {mode: buffered, without: [code, sums], min_logprob: -1.5, arithmetic: 0.95}",
+            Terms("buffered", frozenset({"code", "sums"}), -1.5, 0.95),
+        ),
+    ],
+)
+def test_what_is_reviewed_is_said_by_its_mode_alone_or_in_full(file: Path, said: str, terms: Terms) -> None:
+    assert service(file, said).review == terms
+
+
+@pytest.mark.parametrize("review", ["sometimes", "{mode: whole, without: [spelling]}", "{arithmetic: 0.5}"])
+def test_a_review_that_there_is_not_is_refused_by_its_name(file: Path, review: str) -> None:
+    with pytest.raises(ConfigError, match=r"services\.0\.review"):
+        service(file, f"review: {review}")
 
 
 def test_services_of_a_cache_group_share_answers_and_a_groups_name_reaches_into_no_service(file: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from gateway.core.budget import Budget
 from gateway.core.ladder import Ladder
 from gateway.core.limits import Limits
+from gateway.core.review import Terms
 from gateway.core.service import Service
 from gateway.core.service_key import ServiceKey
 from gateway.core.tiers import Tier
@@ -68,6 +69,15 @@ def test_what_a_service_may_ask_for_is_told_in_order() -> None:
     service = Service("shop", frozenset({"b", "auto"}), frozenset({Tier.HEAVY, Tier.LIGHT}))
     assert told(service)[0].endswith("; auto, b; auto: light, heavy")
     assert told(Service("shop", frozenset()))[0].endswith("; no model")
+
+
+def test_a_review_is_told_with_what_it_leaves_out() -> None:
+    terms = Terms("buffered", without=frozenset({"sums", "code"}), arithmetic=0.95)
+    assert told(Service("shop", review=terms))[1] == (
+        "    light answers of auto reviewed (streamed ones wait for it), without code, sums, worked sums to 95 % of a "
+        "strong model's quality"
+    )
+    assert told(Service("shop", review=Terms("whole")))[1] == "    light answers of auto reviewed"
 
 
 def test_limits_and_budgets_are_told_with_the_groups_they_are_shared_with() -> None:

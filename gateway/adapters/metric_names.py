@@ -72,6 +72,7 @@ SPEED = _histogram(
 )
 IN_FLIGHT = _gauge("requests_in_flight", "Requests that are being served.")
 QUEUE = _gauge("queue_depth", "Requests that wait for a slot of a provider.", "provider")
+REVIEWS = _counter("reviews", "Answers reviewed before they were given.", "service", "result", "check")
 FAILURES = _counter("attempt_failures", "Attempts at a model that failed.", "provider", "model", "code")
 BREAKERS = _worst("breaker_open", "Hosts where a model keeps failing.", *_MODEL)
 DEGRADED = _worst("degraded", "1 while a part is broken.", "component")

@@ -143,6 +143,9 @@ class PrometheusMetrics:
             self._saved[service, saved.cause] += saved.nano_usd
         for overhead in event.overheads:
             self._overhead[service, overhead.kind] += overhead.nano_usd
+        if event.review and event.cache != "joined":
+            result, _, check = event.review.partition(":")
+            self._add(names.REVIEWS, (service, result, check or NONE), 1)
         if event.outcome == "refused" and event.error_code is not None:
             self._add(names.REFUSALS, (service, event.error_code), 1)
 

@@ -34,6 +34,7 @@ class RequestFinished:
     cost: `baseline_usd - cost_usd` is the sum of `savings` less that of `overheads` (`core.savings`), and `saved_usd`,
     which is below zero when the request cost more. `saved_by` is the cause of the largest saving. `last_month` is a
     second baseline, the model that the service used most in the last calendar month; None while that is not known.
+    `review` is a `core.review.Reviewed` as text, "" where the answer was not reviewed.
     """
 
     request_id: str
@@ -61,6 +62,7 @@ class RequestFinished:
     overheads: tuple[Overhead, ...] = ()
     last_month: str | None = None
     last_month_usd: Decimal = Decimal(0)
+    review: str = ""
 
     @property
     def overhead_usd(self) -> Decimal:

@@ -69,7 +69,8 @@ class Plan:
 
     `stand_ins` are the names of those that would cost less than the first and may answer in its place when a budget
     runs low: of what the router chose, never of a tier or model that was asked for. `turn` is what the conversation's
-    next turn will find this one by, where the router is asked: on that turn too.
+    next turn will find this one by, where the router is asked: on that turn too. `reviewed`: the answer is looked at
+    before it is given, and a model of a higher tier is asked if it will not do.
     """
 
     attempts: tuple[Model, ...]
@@ -79,3 +80,4 @@ class Plan:
     reasons: tuple[str, ...]
     stand_ins: frozenset[str] = frozenset()
     turn: Turn | None = None
+    reviewed: bool = False

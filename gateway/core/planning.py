@@ -103,14 +103,17 @@ class _Routing:
         attempts = ordered if options.fallback else ordered[:1]
         cheaper = frozenset(model.name for model in attempts if costs_usd[model.name] < costs_usd[attempts[0].name])
         stand_ins = frozenset() if asked else cheaper
+        reviewed = asked is None and wanted.tier is not Tier.HEAVY and self._service.review.covers(self._chat)
+        # Answers that were looked at have keys of their own: others must not be found in their place.
         return Plan(
             attempts,
-            f"tier:{wanted.tier}",
+            f"tier:{wanted.tier}:reviewed" if reviewed else f"tier:{wanted.tier}",
             wanted.tier,
             pinned=False,
             reasons=reasons,
             stand_ins=stand_ins,
             turn=self._known.turn,
+            reviewed=reviewed,
         )
 
     def _wanted(self, models: Sequence[Model]) -> Classified:

@@ -58,6 +58,18 @@ NO_REVIEW = Terms()
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """How a request's review ended: its answer `passed`; it was `escalated` because of a check, to one that passed; or
+    it `failed` the check, and there was nothing better to be had. As text `passed`, `escalated:code`, `failed:code`."""
+
+    result: Literal["passed", "escalated", "failed"]
+    check: Check | None = None
+
+    def __str__(self) -> str:
+        return self.result if self.check is None else f"{self.result}:{self.check}"
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What is wrong with an answer: which check says so, and what it says."""
 

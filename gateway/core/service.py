@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gateway.core.budget import Budget, Payer, counter_of
 from gateway.core.limits import NO_LIMITS, Limits
 from gateway.core.policy import RULES, Policy
+from gateway.core.review import NO_REVIEW, Terms
 from gateway.core.tiers import Tier
 
 
@@ -29,7 +30,8 @@ class Service:
     `baseline_model` is what savings are compared with; None is the dearest model the request could have used.
     `cache_scope` isolates answers: the service's own name unless several services share a group on purpose. `budgets`
     are its own first, then those of the groups it is in, outward; `ledger_tag` is the outermost of these accounts, ""
-    for its own. `policy` is what it wants of the router. `tags` are the operator's own words about it."""
+    for its own. `policy` is what it wants of the router, `review` of its light answers. `tags` are the operator's own
+    words about it."""
 
     name: str
     models: frozenset[str] | None = None
@@ -41,6 +43,7 @@ class Service:
     ledger_tag: str = ""
     limits: Limits = NO_LIMITS
     policy: Policy = RULES
+    review: Terms = NO_REVIEW
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -13,6 +13,7 @@ from gateway.core.events import CacheVerdict, Endpoint, Outcome, RequestFinished
 from gateway.core.options import Options
 from gateway.core.plan import Model, Plan
 from gateway.core.pricing import from_nano, to_nano
+from gateway.core.review import Reviewed
 from gateway.core.savings import Account, Cause, OverheadKind, Paid, account_of
 from gateway.core.service import Service
 from gateway.core.usage import Usage
@@ -43,7 +44,7 @@ class Trail:
     `cause` is why nothing was paid for it, None when a model was asked. `baseline` is what it is compared with.
     `standings` are the budgets' at the last hold; `stepped_down` is the code of the refusal after which only what costs
     less was asked, "" when no budget refused. `asked` is how often each host was asked, by its id, and `passed_over`
-    says which models were not, and why.
+    says which models were not, and why. `review` is None where the answer was not looked at.
     """
 
     call: Call
@@ -66,6 +67,7 @@ class Trail:
     cause: Cause | None = None
     standings: tuple[Standing, ...] = ()
     stepped_down: str = ""
+    review: Reviewed | None = None
     baseline: Model | None = None
     first_chunk_s: float | None = None
     outcome: Outcome = "ok"
@@ -127,6 +129,7 @@ class Trail:
             baseline_usd=from_nano(account.baseline_nano_usd),
             savings=account.savings,
             overheads=account.overheads,
+            review="" if self.review is None else str(self.review),
         )
 
 

@@ -1,4 +1,9 @@
-"""Tries the plan's models until one has begun to answer. After the first chunk nothing is tried again."""
+"""Tries the plan's models until one has begun to answer. After the first chunk nothing is tried again.
+
+Where the plan has the answer reviewed, it is taken whole before any of it is given. One that does not pass is charged,
+and a model of a higher tier is asked once in its place: two answers are the most that a request pays for. If nobody up
+there can be asked (no model, no budget, a failure), the first answer is given after all, and it says so.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from gateway.core.answer_head import AnswerHead
 from gateway.core.bid import bid
 from gateway.core.errors import (
     LedgerUnavailable,
@@ -21,6 +27,7 @@ from gateway.core.events import AttemptFailed
 from gateway.core.ladder import Rung
 from gateway.core.plan import Model, Plan
 from gateway.core.retry import Again, Leave, RetryPolicy, after_failure
+from gateway.core.review import Finding, Reviewed, review
 from gateway.flow.call import Trail
 from gateway.flow.candidates import candidates
 from gateway.flow.flight import Flight, Ground
@@ -30,7 +37,8 @@ from gateway.ports import Clock, Observer
 
 
 class Dispatch:
-    """Holds, asks, retries, falls back. `hosts` are by the catalog provider's name."""
+    """Holds, asks, retries, falls back. `hosts` are by the catalog provider's name; `head` is asked about worked sums
+    where a service wants that."""
 
     def __init__(
         self,
@@ -39,17 +47,21 @@ class Dispatch:
         policy: RetryPolicy,
         observer: Observer,
         clock: Clock,
+        head: AnswerHead | None = None,
     ) -> None:
         self._hosts = hosts
         self._ground = ground
         self._policy = policy
         self._observer = observer
         self._clock = clock
+        self._head = head
 
     @asynccontextmanager
     async def open(self, trail: Trail, plan: Plan) -> AsyncIterator[Flight]:
         """A flight that has taken off. On leaving, it has landed: closed upstream, settled in the ledger."""
         flight = await self._launch(trail, plan)
+        if plan.reviewed:
+            flight = await self._reviewed(trail, plan, flight)
         trail.model = flight.model
         trail.dropped = flight.dropped
         trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
@@ -67,7 +79,7 @@ class Dispatch:
             if trail.stepped_down and not (model.local or model.name in plan.stand_ins):
                 continue
             try:
-                return await self._reach(trail, model, _rung(plan, model), fallbacks=len(models) - at - 1)
+                return await self._reach(trail, plan, model, _rung(plan, model), fallbacks=len(models) - at - 1)
             except (LimitExceeded, LedgerUnavailable, UnsupportedParameter) as error:
                 failure = failure or error
             except UpstreamError as error:
@@ -78,7 +90,44 @@ class Dispatch:
                     break
         raise failure or Unavailable("No model could be tried.")
 
-    async def _reach(self, trail: Trail, model: Model, rung: Rung, fallbacks: int) -> Flight:
+    async def _reviewed(self, trail: Trail, plan: Plan, flight: Flight) -> Flight:
+        """The flight whose answer is to be given: this one's, or a better one's."""
+        found = self._review(trail, flight)
+        if found is None:
+            trail.review = Reviewed("passed")
+            return flight
+        await shielded(flight.land())  # closed and charged before more is spent
+        better = await self._escalate(trail, plan, flight.model)
+        if better is None:
+            trail.review = Reviewed("failed", found.check)
+            return flight
+        again = self._review(trail, better)
+        trail.review = Reviewed("escalated", found.check) if again is None else Reviewed("failed", again.check)
+        return better
+
+    def _review(self, trail: Trail, flight: Flight) -> Finding | None:
+        call = trail.call
+        found = review(call.chat, flight.answer.completion(), call.service.review, self._head)
+        if found is not None:
+            trail.passed_over.append(f"{flight.model.name} did not pass review ({found.check})")
+        return found
+
+    async def _escalate(self, trail: Trail, plan: Plan, below: Model) -> Flight | None:
+        """The answer of a model above that one, of the next tier if it has one. Nobody above is asked for a budget that
+        has reached its rung `cheaper`, and what it refuses is no step down: there is an answer already."""
+        if trail.stepped_down:
+            return None
+        above = sorted((model for model in plan.attempts if model.tier.rank > below.tier.rank), key=_rank)
+        for at, model in enumerate(above):
+            try:
+                return await self._reach(trail, plan, model, "wanted", fallbacks=len(above) - at - 1)
+            except (LimitExceeded, LedgerUnavailable, UnsupportedParameter, UpstreamError):
+                continue
+            finally:
+                trail.stepped_down = ""
+        return None
+
+    async def _reach(self, trail: Trail, plan: Plan, model: Model, rung: Rung, fallbacks: int) -> Flight:
         """One model, at one of its hosts after the other, and again. Raises the last failure that was one."""
         hosts = self._hosts[model.provider]
         failure: UpstreamError | None = None
@@ -88,7 +137,7 @@ class Dispatch:
                 hosts.check(model, trail.asked)
                 tried += 1
                 trail.attempts += 1
-                return await self._attempt(trail, model, rung)
+                return await self._attempt(trail, model, rung, whole=plan.reviewed)
             except (LimitExceeded, LedgerUnavailable) as refusal:
                 trail.stepped_down = trail.stepped_down or refusal.code or "budget"
                 raise failure or refusal from None
@@ -114,7 +163,7 @@ class Dispatch:
             return Leave()
         return step
 
-    async def _attempt(self, trail: Trail, model: Model, rung: Rung) -> Flight:
+    async def _attempt(self, trail: Trail, model: Model, rung: Rung, *, whole: bool) -> Flight:
         """One hold, one request. A second attempt may be billed as well, so each has a reservation of its own."""
         call = trail.call
         payer = call.service.unmetered if model.local else call.service.payer
@@ -125,7 +174,7 @@ class Dispatch:
         flight = Flight(self._ground, trail, model, hold)
         each_choice = hold.output_tokens // choices_of(call.chat) if payer.is_limited else None
         try:
-            await flight.take_off(self._hosts[model.provider], each_choice)
+            await flight.take_off(self._hosts[model.provider], each_choice, whole=whole)
         except BaseException:
             await shielded(flight.land())
             raise
@@ -136,6 +185,10 @@ def _rung(plan: Plan, model: Model) -> Rung:
     if not plan.stand_ins:
         return "wall"
     return "cheaper" if model.name in plan.stand_ins else "wanted"
+
+
+def _rank(model: Model) -> int:
+    return model.tier.rank
 
 
 def _to_tell(before: ThriftgateError | None, error: UpstreamError) -> ThriftgateError:

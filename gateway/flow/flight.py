@@ -8,8 +8,9 @@ soon as its last chunk has been taken and before the client has seen the end, so
 always in the ledger. A cut one is charged for what upstream had produced, a failed one for the prompt if upstream
 had accepted it, a refused one for nothing.
 
-Where the provider could not do what was asked (`Upstream.mend`), take-off takes the whole answer, mends it, and only
-then says any of it; an answer that cannot be mended is charged, and another may be tried.
+Where the provider could not do what was asked (`Upstream.mend`), or the answer is to be reviewed, take-off takes the
+whole answer, mends it, and only then says any of it; an answer that cannot be mended is charged, and another may be
+tried.
 
 An answer whose provider reported no usage ends with the gateway's own count, so that a client always finds one.
 """
@@ -58,8 +59,9 @@ class Flight:
         self._billable = True
         self._landed = False
 
-    async def take_off(self, hosts: Hosts, max_output_tokens: int | None) -> None:
-        """Raises UpstreamError, or UnsupportedParameter; the flight must then still `land`."""
+    async def take_off(self, hosts: Hosts, max_output_tokens: int | None, *, whole: bool = False) -> None:
+        """With `whole` the answer is there to its end. Raises UpstreamError, or UnsupportedParameter; the flight must
+        then still `land`."""
         try:
             call = self._trail.call
             strict, asked = call.options.strict, self._trail.asked
@@ -68,10 +70,10 @@ class Flight:
             )
             self.dropped = upstream.dropped
             self._chunks = upstream.chunks
-            if upstream.mend is None:
-                await self._wait_for_substance()
-            else:
+            if whole or upstream.mend is not None:
                 await self._take_whole(upstream.mend)
+            else:
+                await self._wait_for_substance()
         except UpstreamError as error:
             self._billable = error.reached
             raise
@@ -113,12 +115,16 @@ class Flight:
         if not self._first:
             raise UpstreamMalformed(f"{self.model.provider} sent an empty answer.", reached=True)
 
-    async def _take_whole(self, mend: Mend) -> None:
+    async def _take_whole(self, mend: Mend | None) -> None:
         """The answer as the client asked for it, in place of the provider's own."""
         assert self._chunks is not None
         async for chunk in self._chunks:
             self._taken(chunk)
-        completion = mend(self.answer.completion())
+        completion = self.answer.completion()
+        if not completion["choices"]:
+            raise UpstreamMalformed(f"{self.model.provider} sent an empty answer.", reached=True)
+        if mend is not None:
+            completion = mend(completion)
         self.answer = Assembler()
         self._first = [self._taken(chunk) for chunk in split(completion)]
 

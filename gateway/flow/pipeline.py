@@ -102,15 +102,17 @@ class Pipeline:
                 question.hit(found)
                 return found.entry
             return question.open(
-                SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail.call, plan, found))
+                SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail, plan, found))
             )
 
-    def _keeping(self, call: Call, plan: Plan, found: Found) -> Callable[[Flight], Awaitable[None]]:
-        """What a model below the planned one answered, in its need, is not kept: it would go on answering after it."""
+    def _keeping(self, trail: Trail, plan: Plan, found: Found) -> Callable[[Flight], Awaitable[None]]:
+        """What a model below the planned one answered, in its need, is not kept: it would go on answering after it. Nor
+        is what did not pass its review."""
 
         async def keep(flight: Flight) -> None:
-            if flight.model.tier.rank >= plan.attempts[0].tier.rank:
-                await self._lookup.keep(call, found, _entry(flight))
+            failed = trail.review is not None and trail.review.result == "failed"
+            if flight.model.tier.rank >= plan.attempts[0].tier.rank and not failed:
+                await self._lookup.keep(trail.call, found, _entry(flight))
 
         return keep
 
@@ -127,7 +129,7 @@ class Pipeline:
 
     def _joined(self, trail: Trail, flight: SharedFlight) -> None:
         """What another request's flight says of this one: who answers, and nothing to pay."""
-        trail.model, trail.dropped = flight.trail.model, flight.trail.dropped
+        trail.model, trail.dropped, trail.review = flight.trail.model, flight.trail.dropped, flight.trail.review
         trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
 
     def _tell(self, trail: Trail, reader: Reader | None) -> None:

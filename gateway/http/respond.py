@@ -76,6 +76,8 @@ def _facts(trail: Trail) -> dict[str, str]:
     if trail.model is not None:
         headers["x-thriftgate-model"] = trail.model.name
         headers["x-thriftgate-provider"] = trail.model.provider
+    if trail.review is not None:
+        headers["x-thriftgate-review"] = str(trail.review)
     if trail.stepped_down:
         headers["x-thriftgate-stepped-down"] = trail.stepped_down
     if trail.standings:

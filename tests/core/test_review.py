@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.options import DEFAULT, Options
+from gateway.core.planning import make_plan
 from gateway.core.review import CHECKS, NO_REVIEW, Check, Finding, Mode, Terms, review
+from gateway.core.service import Service
+from gateway.core.tiers import Tier
 from tests.core.asking import asked
+from tests.core.test_plan import CATALOG
 
 ALL = Terms("whole")
 
@@ -109,3 +114,26 @@ def test_a_fault_never_quotes_the_prompt_or_the_answer(text: str) -> None:
     found = review(asked(f'Include the word "{text}" in one word.'), completion("No. Never. No!"), ALL)
     assert found is not None
     assert text not in found.fault
+
+
+SHOP = Service("shop", review=ALL)
+LOOKUP = "What is the capital of France?"
+
+
+def test_a_plan_for_a_light_answer_says_that_it_is_reviewed_and_its_key_says_so() -> None:
+    plan = make_plan(asked(LOOKUP), DEFAULT, SHOP, CATALOG, 0.0)
+    assert (plan.tier, plan.reviewed, plan.resolved) == (Tier.LIGHT, True, "tier:light:reviewed")
+    assert make_plan(asked(LOOKUP), DEFAULT, Service("other"), CATALOG, 0.0).resolved == "tier:light"
+
+
+@pytest.mark.parametrize(
+    ("said", "model", "options"),
+    [
+        (LOOKUP, "auto:light", DEFAULT),
+        (LOOKUP, "auto", Options(tier=Tier.LIGHT)),
+        (LOOKUP, CATALOG.models[0].name, DEFAULT),
+        ("Prove by induction that there are infinitely many primes.", "auto", DEFAULT),
+    ],
+)
+def test_what_was_asked_for_and_what_is_heavy_is_not(said: str, model: str, options: Options) -> None:
+    assert not make_plan(asked(said, model=model), options, SHOP, CATALOG, 0.0).reviewed

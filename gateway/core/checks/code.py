@@ -32,7 +32,7 @@ _OPENS = re.compile(r"[(\[{]|[-+~]|\bnot\b|\blambda\b|\bif\b|\*\*|\.")
 
 
 def code_fault(answer: str) -> str | None:
-    for block in list(blocks(answer))[:MAX_BLOCKS]:
+    for block in blocks(answer)[:MAX_BLOCKS]:
         if len(block.text) > MAX_CHARS:
             continue
         if block.language in _PYTHON and not _is_python(block):

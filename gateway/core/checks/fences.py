@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-_FENCE = re.compile(
-    r"^[ \t]{0,12}(```+|~~~+)[ \t]*([\w+#.-]*)[^\n`]*\n(.*?)^[ \t]{0,12}\1`*[ \t]*$", re.MULTILINE | re.DOTALL
-)
+_FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^`]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +16,29 @@ class Block:
     text: str
 
 
-def blocks(answer: str) -> Iterator[Block]:
+def blocks(answer: str) -> list[Block]:
     """Closed fences only: what is cut off is another check's matter."""
-    for found in _FENCE.finditer(answer):
-        yield Block(found.group(2).lower(), found.group(3))
+    return _parted(answer)[0]
 
 
 def without_fences(answer: str) -> str:
-    return _FENCE.sub("", answer)
+    return _parted(answer)[1] if "```" in answer or "~~~" in answer else answer
+
+
+def _parted(answer: str) -> tuple[list[Block], str]:
+    """The blocks, and the lines outside of them; those after a fence that is never closed are outside. Line by line, so
+    that no number of fences takes more than linear time."""
+    found: list[Block] = []
+    outside: list[str] = []
+    inside: list[str] = []
+    fence = language = ""
+    for line in answer.split("\n"):
+        mark = _FENCE.fullmatch(line)
+        if not fence and mark:
+            fence, language, inside = mark[1], mark[2].lower(), [line]
+        elif fence and line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+            found.append(Block(language, "\n".join(inside[1:])))
+            fence = ""
+        else:
+            (inside if fence else outside).append(line)
+    return found, "\n".join([*outside, *inside] if fence else outside)
