@@ -4,7 +4,7 @@ changes with the configuration, is built by `generation`."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -59,6 +59,7 @@ from gateway.http.service_routes import add_service_routes
 from gateway.http.serving import Serving
 from gateway.http.ui_page import add_ui
 from gateway.ledger_parts import LedgerFiles, LedgerParts
+from gateway.metric_readings import Exposition, Reading, of_front, of_memory
 from gateway.ports import Observer
 from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
@@ -280,7 +281,10 @@ class Gateway:
         def now() -> Serving:
             return self._generation.serving
 
-        behind = admin_app(now, Metrics(self._render_metrics, prometheus.CONTENT_TYPE), int(self._clock.unix_s()))
+        self._metrics.ask(self._readings)
+        exposition = Exposition(self._metrics, self._ledger.standing, self._place.siblings)
+        metrics = Metrics(lambda: exposition.text(now().services.values()), prometheus.CONTENT_TYPE)
+        behind = admin_app(now, metrics, int(self._clock.unix_s()))
         add_cache_routes(behind, now, self._forget)
         add_reload_route(behind, now, self.reload)
         add_service_routes(behind, now, self._ledger.standing)
@@ -289,14 +293,15 @@ class Gateway:
         add_ui(behind)
         return behind
 
+    def _readings(self) -> Iterator[Reading]:
+        yield from of_front(self.asgi)
+        yield from of_memory(self._memory)
+        yield from self._generation.readings()
+
     async def _tallied(self) -> Tallied:
         """Of all workers together."""
         others = await self._place.siblings.snapshots("tally")
         return Tallied(self._tally.totals() + await asyncio.to_thread(merged, others), self._tally.complete)
-
-    async def _render_metrics(self) -> bytes:
-        others = await self._place.siblings.snapshots("metrics")
-        return await asyncio.to_thread(self._metrics.render, others)
 
     def _inexperienced(self) -> Meaning:
         """The semantic layer before its first generation."""

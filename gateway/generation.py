@@ -10,6 +10,7 @@ What was learned lives on: hit rates and answer times, false hits, the state of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gateway.adapters import answer_head
@@ -33,6 +34,7 @@ from gateway.http.auth import Keyring
 from gateway.http.entrance import Entrance
 from gateway.http.routes import HotRoutes
 from gateway.http.serving import Readiness, Serving
+from gateway.metric_readings import Reading, of_providers
 from gateway.ports import Cache, Clock, Door, Keys, Ledger, Observer, TokenCounter
 from gateway.providers import ProviderParts
 from gateway.routing_policies import Router
@@ -115,6 +117,10 @@ class Generation:
         services = list(self._services) or [ANONYMOUS.name]
         free = [model.name for model in models if model.price.free]
         metrics.learn(services, {model.provider for model in models}, [model.name for model in models], free)
+
+    def readings(self) -> Iterator[Reading]:
+        """Of its providers, for the metrics."""
+        return of_providers(self._hosts, self._catalogs.chat.models)
 
     def waiting_for(self) -> dict[str, str]:
         """What is not ready yet, and why."""

@@ -112,7 +112,8 @@ class Price:
 
     A peak's rates hold whatever the length. `batch` has rates and long contexts of its own; None: batches cost what
     everything does. `changes` are in the order of their moments. `source` says who quotes it. `free`: it is declared to
-    cost nothing, which is not the same as rates that are not known.
+    cost nothing, which is not the same as rates that are not known. `hour_usd`: what an hour of its hardware
+    costs, used or idle, if that is what its rates were made of.
     """
 
     rates: Rates = Rates()
@@ -122,6 +123,7 @@ class Price:
     changes: tuple[Change, ...] = ()
     source: str = field(default="", compare=False)
     free: bool = False
+    hour_usd: Decimal | None = None
 
     def cost(self, usage: Usage, unix_s: float, *, batch: bool = False) -> Decimal:
         """Exact dollars of one answer asked at `unix_s`; never negative, because counts and rates never are."""

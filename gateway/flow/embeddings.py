@@ -17,7 +17,8 @@ from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, Thrift
 from gateway.core.estimate import CHARS_PER_TOKEN
 from gateway.core.events import RequestFinished
 from gateway.core.plan import Catalog, Model
-from gateway.core.pricing import from_nano
+from gateway.core.pricing import from_nano, to_nano
+from gateway.core.savings import Account, Overhead
 from gateway.core.service import Service
 from gateway.core.usage import Usage
 from gateway.flow.call import outcome_of, status_of
@@ -148,6 +149,7 @@ class Embeddings:
     def _finished(self, call: EmbeddingsCall, bill: _Bill, failure: BaseException | None) -> RequestFinished:
         error = failure if isinstance(failure, ThriftgateError) else None
         outcome = outcome_of(failure) if failure else "ok"
+        account = _account(bill, answered=failure is None)
         return RequestFinished(
             request_id=call.id,
             endpoint="embeddings",
@@ -167,4 +169,17 @@ class Embeddings:
             duration_s=self._clock.monotonic_s() - call.started_s,
             first_token_s=None,
             error_code=(error.code or error.type) if error else None,
+            baseline=account.baseline,
+            baseline_usd=from_nano(account.baseline_nano_usd),
+            overheads=account.overheads,
         )
+
+
+def _account(bill: _Bill, *, answered: bool) -> Account:
+    """The model that was named is its own baseline: nothing is saved, and what a failure cost is an overhead."""
+    nano_usd = to_nano(bill.cost_usd)
+    if bill.model is None:
+        return Account()
+    if answered:
+        return Account(bill.model.name, nano_usd)
+    return Account(bill.model.name, overheads=(Overhead("failed_attempt", nano_usd),) if nano_usd else ())

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.core.breaker import Breaker
+from gateway.core.busy_time import BusyTime
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk
 from gateway.core.errors import UpstreamError, UpstreamOverloaded
@@ -63,6 +64,7 @@ class Host:
         self.in_flight = 0
         self.retries = RetryBudget()
         self.queue = SlotQueue()
+        self.busy = BusyTime()
         self._rules = rules
         self._lanes: dict[str, Lane] = {}
 
@@ -79,6 +81,7 @@ class Fleet:
         self.rules = rules
         self.clock = clock
         self.observer = observer
+        self.began_s = clock.monotonic_s()
         self._hosts: dict[str, Host] = {}
 
     def host(self, id: str, name: str) -> Host:
@@ -120,6 +123,20 @@ class Hosts:
         """How long the model takes to begin, at the host that is fastest; 0 where nothing is known of one."""
         now_s = self._fleet.clock.monotonic_s()
         return min((host.lane(model).latency.expected_s(now_s) for host, _ in self._hosts), default=0.0)
+
+    def in_queue(self) -> int | None:
+        """How many requests wait for a slot; None where nobody knows how many there are."""
+        slots = self._slots()
+        return None if slots is None else sum(max(0, host.in_flight - slots) for host, _ in self._hosts)
+
+    def up_s(self) -> float:
+        """Of all hosts together, since this process knows of any: all that it can say of how long they are paid."""
+        return (self._fleet.clock.monotonic_s() - self._fleet.began_s) * len(self._hosts)
+
+    def busy_s(self) -> float:
+        """For how long each of the hosts had at least one request, together, since it is known."""
+        now_s = self._fleet.clock.monotonic_s()
+        return sum(host.busy.total_s(now_s) for host, _ in self._hosts)
 
     def unasked(self, model: Model, asked: Asked) -> int:
         """How many hosts this request could ask now and has not asked."""
@@ -189,6 +206,7 @@ class Hosts:
         visit = _Visit(self._fleet, host, model, self._slots())
         host.lane(model).gate.enter(now_s)
         host.in_flight += 1
+        host.busy.enter(now_s)
         try:
             yield visit
         except UpstreamError as error:
@@ -196,6 +214,7 @@ class Hosts:
             raise
         finally:
             host.in_flight -= 1
+            host.busy.leave(self._fleet.clock.monotonic_s())
 
 
 class _Visit:

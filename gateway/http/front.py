@@ -37,7 +37,8 @@ class Route:
 
 class Front:
     """`routes` maps a path to its route (POST only); `behind` is the FastAPI application. `routes` may be exchanged at
-    any time: a request is answered, to its end, by the one it came to."""
+    any time: a request is answered, to its end, by the one it came to. `in_flight` counts the requests that are on hot
+    routes now."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Front:
         lifetime: Lifetime,
     ) -> None:
         self.routes = routes
+        self.in_flight = 0
         self._behind = behind
         self._lifetime = lifetime
 
@@ -66,7 +68,11 @@ class Front:
             exchange.api = route.api
             if exchange.method != "POST":
                 raise MethodNotAllowed(f"{exchange.path} takes POST, not {exchange.method}.")
-            await route.handle(exchange)
+            self.in_flight += 1
+            try:
+                await route.handle(exchange)
+            finally:
+                self.in_flight -= 1
         except ThriftgateError as error:
             await exchange.fail(error)
         except ClientLeft:

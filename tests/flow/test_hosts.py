@@ -214,3 +214,20 @@ async def test_a_provider_is_waited_for_until_one_of_its_hosts_can_answer() -> N
     loading, ready = Answering(stand.clock, waiting_for="loading"), Answering(stand.clock)
     assert stand.hosts(loading).waiting_for == "loading"
     assert stand.hosts(loading, ready).waiting_for is None
+
+
+async def test_a_host_is_busy_while_it_has_a_request_and_what_has_no_slot_waits() -> None:
+    stand = Stand()
+    hosts = Hosts(stand.fleet, [(stand.fleet.host("one", "host"), Answering(stand.clock))], slots=lambda: 1)
+    async with hosts.chat(CHAT, MODEL, None, strict=False, asked=Counter()):
+        stand.clock.now_s += 2
+        async with hosts.chat(CHAT, MODEL, None, strict=False, asked=Counter()):
+            stand.clock.now_s += 3
+            assert hosts.in_queue() == 1
+    stand.clock.now_s += 10
+    assert (hosts.in_queue(), hosts.busy_s(), hosts.up_s()) == (0, 5, 15)
+
+
+def test_nobody_waits_where_the_slots_are_not_known() -> None:
+    stand = Stand()
+    assert stand.hosts(Answering(stand.clock)).in_queue() is None
