@@ -51,6 +51,7 @@ from gateway.generation import Generation, Parts
 from gateway.household import Household, OwnHousehold, Say, children
 from gateway.http.admin import Metrics, admin_app
 from gateway.http.cache_routes import add_cache_routes
+from gateway.http.explain_route import add_explain_route
 from gateway.http.figure_routes import Tallied, add_figure_routes
 from gateway.http.front import Front
 from gateway.http.key_routes import add_key_routes
@@ -286,6 +287,7 @@ class Gateway:
         metrics = Metrics(lambda: exposition.text(now().services.values()), prometheus.CONTENT_TYPE)
         behind = admin_app(now, metrics, int(self._clock.unix_s()))
         add_cache_routes(behind, now, self._forget)
+        add_explain_route(behind, now, lambda: self._generation.routing, self._clock)
         add_reload_route(behind, now, self.reload)
         add_service_routes(behind, now, self._ledger.standing)
         add_key_routes(behind, now, self._key_desk, self._clock)

@@ -1,4 +1,4 @@
-"""thriftgate serve · check · keys · ledger verify"""
+"""thriftgate serve · check · explain · keys · ledger verify"""
 
 from __future__ import annotations
 
@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     add_key_commands(keys, config)
     keys.set_defaults(run=_keys)
 
+    explain = commands.add_parser(
+        "explain", help="which model a prompt would be sent to, and why; asks nobody", parents=[config]
+    )
+    _add_explain_options(explain)
+    explain.set_defaults(run=_explain)
+
     ledger = commands.add_parser("ledger", help="what was spent, as it was written down")
     verify = ledger.add_subparsers(required=True, metavar="COMMAND").add_parser(
         "verify",
@@ -78,6 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="print a JSON object, money in nano-dollars")
     verify.set_defaults(run=_verify)
     return parser
+
+
+def _add_explain_options(explain: argparse.ArgumentParser) -> None:
+    what = explain.add_mutually_exclusive_group(required=True)
+    what.add_argument("prompt", metavar="PROMPT", nargs="?", help="what a user says")
+    what.add_argument("--request", metavar="FILE", help="a chat completions request as JSON; - is standard input")
+    explain.add_argument("--model", default="auto", help="with a prompt: auto, auto:light, a model (default: auto)")
+    explain.add_argument("--service", metavar="NAME", help="whose (default: the only one, or everybody's)")
+    explain.add_argument("--weights", metavar="FILE", type=Path, help="by these weights, compared with the configured")
+    explain.add_argument("--json", action="store_true", help="print a JSON object, as POST /v1/thriftgate/explain does")
 
 
 def _config_options() -> argparse.ArgumentParser:
@@ -104,6 +120,7 @@ def _keys(loaded: Loaded, arguments: argparse.Namespace) -> int:
 def _check(loaded: Loaded, _: argparse.Namespace) -> int:
     """Everything `serve` would refuse, without starting anything."""
     from gateway import app
+    from gateway.routing_policies import Router
 
     try:
         catalogs = app.check(loaded)
@@ -115,7 +132,9 @@ def _check(loaded: Loaded, _: argparse.Namespace) -> int:
         for line in price_in_words(model.price, time.time()):
             print(f"{'':<8}{line}")
     print("prices in US dollars per million tokens")
-    services = build_services(loaded)
+    router = Router(loaded)
+    services = build_services(loaded, router.policy)
+    print(f"auto: routing by {router.policy(loaded.settings.routing)}")
     if not services:
         print("no services: keyless access, from this machine only")
     for line in services_in_words(services, key_digests(loaded), minted_keys(loaded), time.time()):
@@ -125,6 +144,18 @@ def _check(loaded: Loaded, _: argparse.Namespace) -> int:
 
 def _offer(model: Model) -> str:
     return "present" if model.routed else "present, for who names it"
+
+
+def _explain(loaded: Loaded, arguments: argparse.Namespace) -> int:
+    from gateway.explain_command import EXPLAIN_ERRORS, explain
+
+    try:
+        print(explain(loaded, arguments))
+    except ConfigError:
+        raise
+    except EXPLAIN_ERRORS as error:
+        return _refuse(str(error))
+    return OK
 
 
 def _verify(loaded: Loaded, arguments: argparse.Namespace) -> int:

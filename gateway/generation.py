@@ -74,7 +74,7 @@ class Generation:
         self._anonymous = anonymous(loaded, self._router.policy)
         self._digests = key_digests(loaded)
         self._hosts = parts.providers.build(loaded)
-        self._routing = Routing(catalogs.chat, self._hosts, self._router.foresee, parts.routing, parts.clock)
+        self.routing = Routing(catalogs.chat, self._latencies_s, self._router.foresee, parts.routing, parts.clock)
         self.meaning = _meaning(settings, before)
         self._lookup = Lookup(
             parts.cache if settings.cache.exact.enabled else None,
@@ -132,6 +132,10 @@ class Generation:
         failure = self._parts.semantic.failure
         return {**self._catalogs.chat.absent, **({"embedder": failure} if failure else {})}
 
+    def _latencies_s(self) -> dict[str, float]:
+        routed = self._catalogs.chat.routed()
+        return {model.name: self._hosts[model.provider].latency_s(model) for model in routed}
+
     def _routes(self) -> HotRoutes:
         return HotRoutes(
             self._pipeline(),
@@ -163,7 +167,7 @@ class Generation:
             self._catalogs.chat,
             self._catalogs.embeddings.present(),
             self._keyring,
-            self._services or {ANONYMOUS.name: ANONYMOUS},
+            self._services or {ANONYMOUS.name: self._anonymous},
             self._lookup.forget,
             Readiness(self.waiting_for, self.absent),
             server.public_metrics or is_loopback(server.host),
@@ -178,7 +182,7 @@ class Generation:
         head = answer_head.load() if wanted else None
         dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock, head)
         questions = Questions(parts.tasks)
-        pipeline = Pipeline(catalog, self._routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
+        pipeline = Pipeline(catalog, self.routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
         pipeline.check_hits(self._shadow(catalog, dispatch))
         return pipeline
 

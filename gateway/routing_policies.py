@@ -1,19 +1,24 @@
-"""From `routing:` to the domain: the trained weights, read once when something asks for them, and policies by them."""
+"""From `routing:` to the domain: the trained weights, read once when something asks for them, and policies by them.
+
+Rules need no weights, so numpy is imported with them: the slim image has none.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gateway.adapters.router_weights import SHIPPED, RouterWeightsError, load
 from gateway.core.features import Features
 from gateway.core.forecast import Forecast
 from gateway.core.policy import Policy, TierShares, bounds_for
-from gateway.core.router import RouterWeights, forecast
 from gateway.routing_settings import RoutingTerms
 from gateway.settings import Loaded
 from gateway.yaml_source import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from gateway.core.router import RouterWeights
 
 _VERSION_CHARS = 8
 
@@ -24,16 +29,21 @@ class Router:
 
     def __init__(self, loaded: Loaded, weights: Path | None = None) -> None:
         self._loaded = loaded
-        named = weights or loaded.settings.routing.weights
-        self._file = named or SHIPPED
-        if named is not None:
+        self._named = weights or loaded.settings.routing.weights
+        if self._named is not None:
             self.weights  # noqa: B018  # read now, kept for later
 
     @cached_property
     def weights(self) -> RouterWeights:
         """Of `routing.weights`, or the shipped ones. 20 ms."""
         try:
-            return load(self._file)
+            from gateway.adapters.router_weights import SHIPPED, RouterWeightsError, load
+        except ModuleNotFoundError as error:
+            mend = f"install {error.name}, or route by rules: without `quality_target`, shares and `weights`"
+            where = self._loaded.source.where(("routing",))
+            raise ConfigError(Problem(where, f"`routing` needs {error.name}, which is not here", mend)) from error
+        try:
+            return load(self._named or SHIPPED)
         except (OSError, RouterWeightsError) as error:
             where = self._loaded.source.where(("routing", "weights"))
             mend = "write the path of a file that `thriftgate train-router` made, or remove it for the shipped weights"
@@ -61,4 +71,6 @@ class Router:
         return Policy(value_of_second_usd=second_usd)
 
     def foresee(self, features: Features, explained: bool) -> Forecast | None:
+        from gateway.core.router import forecast
+
         return forecast(features, self.weights, explained=explained)

@@ -34,6 +34,11 @@ PolicyOf = Callable[[RoutingTerms], Policy]
 _NO_RUNGS = Ladder(None, None, None)
 
 
+def is_anonymous(service: Service) -> bool:
+    """Whether it is nobody's in particular: the scopes of all others say whose they are."""
+    return service.cache_scope == ANONYMOUS.cache_scope
+
+
 def build_services(loaded: Loaded, policy_of: PolicyOf = lambda terms: RULES) -> dict[str, Service]:
     """Services by name; empty when none are configured."""
     settings = loaded.settings

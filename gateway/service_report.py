@@ -22,6 +22,8 @@ def services_in_words(
     """A headline for each service, and below it a line for each limit and budget."""
     for service in services.values():
         yield f"service {service.name}: {_keys(service, digests, minted, now_s)}; {_models(service)}"
+        if service.policy.wants_forecast:
+            yield f"    routing by {service.policy}"
         yield from (f"    {line}" for line in _limits(service))
 
 

@@ -59,6 +59,15 @@ class Policy:
     def wants_forecast(self) -> bool:
         return bool(self.bounds) or self.shares is not None
 
+    def __str__(self) -> str:
+        """`rules`, `a quality target of 98 % (policy 3fa9c1d2)`."""
+        if self.quality_target is not None:
+            return f"a quality target of {100 * self.quality_target:g} % (policy {self.version})"
+        if self.shares is not None:
+            light, medium = 100 * self.shares.light, 100 * self.shares.medium
+            return f"shares of {light:g} % light and {medium:g} % medium (policy {self.version})"
+        return "rules"
+
 
 RULES = Policy()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.chat import ChatRequest
@@ -23,7 +23,6 @@ from gateway.core.policy import UNJUDGED, Judged, RecentScores
 from gateway.core.service import Service
 from gateway.core.warmth import Warm, WarmPrefixes, cached_tokens
 from gateway.flow.call import Trail
-from gateway.flow.hosts import Hosts
 from gateway.ports import Clock
 
 _LONG_CHARS = 1_000
@@ -39,13 +38,19 @@ class RoutingMemory:
 
 
 class Routing:
-    """One generation's. `foresee` may take milliseconds the first time, when it reads its weights."""
+    """One generation's. `latencies_s` says how long each model takes to begin, by name; `foresee` may take milliseconds
+    the first time, when it reads its weights."""
 
     def __init__(
-        self, catalog: Catalog, hosts: Mapping[str, Hosts], foresee: Foresee, memory: RoutingMemory, clock: Clock
+        self,
+        catalog: Catalog,
+        latencies_s: Callable[[], Mapping[str, float]],
+        foresee: Foresee,
+        memory: RoutingMemory,
+        clock: Clock,
     ) -> None:
         self._catalog = catalog
-        self._hosts = hosts
+        self._latencies_s = latencies_s
         self._foresee = foresee
         self._memory = memory
         self._clock = clock
@@ -90,9 +95,6 @@ class Routing:
 
     def _warm(self, turn: Turn) -> Warm | None:
         return self._memory.prefixes.find(turn.before, self._clock.monotonic_s())
-
-    def _latencies_s(self) -> dict[str, float]:
-        return {model.name: self._hosts[model.provider].latency_s(model) for model in self._catalog.routed()}
 
     async def _judged(self, features: Features, service: Service) -> Judged:
         if not service.policy.wants_forecast:

@@ -13,7 +13,7 @@ from gateway.core.service_key import Lapse, Minted, ServiceKey
 from gateway.http.service_routes import service_named
 from gateway.http.serving import Now, Serving
 from gateway.ports import Clock, KeyDesk
-from gateway.service_catalog import ANONYMOUS
+from gateway.service_catalog import is_anonymous
 
 _PATH = "/v1/thriftgate/services/{name}/keys"
 _DAY_S = 86_400
@@ -101,7 +101,7 @@ def add_key_routes(app: FastAPI, now: Now, desk: KeyDesk, clock: Clock) -> None:
 
 def _with_keys(serving: Serving, name: str) -> str:
     """The service's name. Raises NotFound, and InvalidRequest while nobody needs a key."""
-    if service_named(serving, name) is ANONYMOUS:
+    if is_anonymous(service_named(serving, name)):
         raise InvalidRequest("No `services:` are configured, so nobody needs a key. Add one first.", param="name")
     return name
 

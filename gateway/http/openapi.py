@@ -35,7 +35,7 @@ _STREAM_OPTIONS = {"type": "object", "properties": {"include_usage": {"type": "b
 _LIMIT = {"type": "integer", "minimum": 1}
 _ONLY_OLD = "Only with `anthropic-version: 2023-06-01`."
 
-_CHAT_REQUEST = {
+CHAT_REQUEST = {
     "type": "object",
     "required": ["model", "messages"],
     "description": "OpenAI's chat completion request. Fields not listed here pass on to the model's provider.",
@@ -181,7 +181,7 @@ def with_hot_routes(document: dict[str, Any]) -> dict[str, Any]:
     schemas |= {"Error": _ERROR_SCHEMA, "AnthropicError": _ANTHROPIC_ERROR_SCHEMA}
     document.setdefault("paths", {}).update(
         {
-            "/v1/chat/completions": _post("Create a chat completion", _CHAT_REQUEST, streamed=True),
+            "/v1/chat/completions": _post("Create a chat completion", CHAT_REQUEST, streamed=True),
             "/v1/completions": _post("Create a completion (legacy)", _COMPLETIONS_REQUEST, streamed=True),
             "/v1/responses": _post("Create a response", _RESPONSES_REQUEST, streamed=True),
             "/v1/embeddings": _post("Create embeddings", _EMBEDDINGS_REQUEST),

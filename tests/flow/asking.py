@@ -180,6 +180,6 @@ def walk(provider: Script, *, max_questions: int = 100, deadline_s: float = 60.0
     fleet = Fleet(BreakerRules(), clock, told)
     hosts = Hosts(fleet, [(fleet.host("p", "p"), provider)])
     dispatch = Dispatch({"p": hosts}, Ground(books, Words()), RetryPolicy(per_model=1), told, clock)
-    routing = Routing(Catalog((MODEL,)), {"p": hosts}, lambda features, explained: None, RoutingMemory(), clock)
+    routing = Routing(Catalog((MODEL,)), dict, lambda features, explained: None, RoutingMemory(), clock)
     pipeline = Pipeline(Catalog((MODEL,)), routing, lookup, questions, dispatch, told, clock)
     return Walk(pipeline, questions, meaning, provider, books, shelf, told)
