@@ -70,8 +70,8 @@ class Forecast:
 @dataclass(frozen=True, slots=True)
 class Figures:
     """`by` divides the range: by service, tier, provider, model, cache and outcome, the dearest first. `saved`,
-    `overhead`, `baselines` and `checks` (counts, by verdict) are the range's as well; `by_day` has each of its days
-    that had requests. `recent` is newest first."""
+    `overhead`, `baselines`, `last_month` (the second baseline's models) and `checks` (counts, by verdict) are the
+    range's as well; `by_day` has each of its days that had requests. `recent` is newest first."""
 
     chosen_days: Days
     today: Spend
@@ -82,6 +82,7 @@ class Figures:
     saved: Mapping[str, int] = field(default_factory=dict)
     overhead: Mapping[str, int] = field(default_factory=dict)
     baselines: Mapping[str, int] = field(default_factory=dict)
+    last_month: Mapping[str, int] = field(default_factory=dict)
     checks: Mapping[str, int] = field(default_factory=dict)
     by_day: tuple[tuple[int, Spend], ...] = ()
     recent: tuple[Recent, ...] = ()
@@ -117,6 +118,7 @@ def figures(totals: Totals, now_s: float, chosen: Days | None = None, service: s
         saved=_named(mine, "saved", chosen),
         overhead=_named(mine, "overhead", chosen),
         baselines=_named(mine, "baseline", chosen),
+        last_month=_named(mine, "last_month", chosen),
         checks=_named(mine, "checked", chosen),
         by_day=tuple((day, by_day[day]) for day in sorted(by_day) if day in chosen),
         recent=mine.recent[::-1],

@@ -8,6 +8,7 @@ and only the division is lost.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 
 from gateway.core.events import HitChecked, RequestFinished
@@ -21,6 +22,7 @@ _EPOCH = date(1970, 1, 1)
 _FROM_CACHE = frozenset({"hit", "semantic-hit", "joined"})
 """Their usage is the original answer's, and was not charged again."""
 
+_COLUMNS = len(fields(Sums))
 _Key = tuple[int, str, str | None, str | None, str | None, str, str]
 
 
@@ -61,6 +63,11 @@ class Tally:
             row[5] += cost
             row[6] += baseline
             self._part((day, event.service, "baseline", event.baseline), baseline)
+        if event.last_month is not None:
+            sober = int(event.last_month_usd.scaleb(9))
+            row[9] += cost
+            row[10] += sober
+            self._part((day, event.service, "last_month", event.last_month), sober)
         self._recent.append((event, at_s))
 
     def checked(self, event: HitChecked, at_s: float) -> None:
@@ -85,7 +92,7 @@ class Tally:
             self._begin(key[0])
         if len(self._rows) >= self._max_rows:
             key = (key[0], OTHER, None, None, None, key[5], key[6])
-        return self._rows.setdefault(key, [0] * 9)
+        return self._rows.setdefault(key, [0] * _COLUMNS)
 
     def _part(self, key: tuple[int, str, str, str], amount: int) -> None:
         parts = self._parts

@@ -33,8 +33,8 @@ class Kind(NamedTuple):
     outcome: Outcome
 
 
-Part = Literal["saved", "overhead", "baseline", "checked"]
-"""What `PartKey.name` is of a cause of savings, a kind of overhead, a baseline's model, or the verdict of a check."""
+Part = Literal["saved", "overhead", "baseline", "last_month", "checked"]
+"""What `PartKey.name` is of: a cause of savings, a kind of overhead, a model of either baseline, a check's verdict."""
 
 
 class PartKey(NamedTuple):
@@ -47,7 +47,8 @@ class PartKey(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Sums:
     """Tokens are those that were charged. `compared_nano_usd` is the cost of the requests that have a baseline, and
-    `baseline_nano_usd` what that would have cost them."""
+    `baseline_nano_usd` what it would have cost; `last_month_…` the same of the second baseline, the model that the
+    service used most in the last calendar month."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -58,6 +59,8 @@ class Sums:
     baseline_nano_usd: int = 0
     saved_nano_usd: int = 0
     overhead_nano_usd: int = 0
+    last_month_compared_nano_usd: int = 0
+    last_month_nano_usd: int = 0
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*map(sum, zip(astuple(self), astuple(other), strict=True)))

@@ -20,8 +20,10 @@ class SpendView(BaseModel):
     """`cost_usd` is the requests', `checks_usd` what checks of semantic hits cost beside them, `total_usd` both.
 
     `baseline_usd` is what the `compared_usd` of the cost (requests that have a baseline) would have cost at it:
-    `baseline_usd - compared_usd = saved_usd - overhead_usd`. `net_saved_usd` is `saved_usd` less all overhead, checks
-    included, and may be negative. Tokens are those that were charged."""
+    `baseline_usd - compared_usd = saved_usd - overhead_usd`, but for the overhead of requests that have no baseline.
+    `net_saved_usd` is `saved_usd` less all overhead, checks included, and may be negative. `last_month_usd` and
+    `last_month_compared_usd` are the same for a second, sober baseline: the model that each service used most in the
+    last calendar month; 0 while there is none. Tokens are those that were charged."""
 
     requests: int
     input_tokens: int
@@ -35,6 +37,8 @@ class SpendView(BaseModel):
     saved_usd: str
     overhead_usd: str
     net_saved_usd: str
+    last_month_usd: str
+    last_month_compared_usd: str
 
 
 class PartView(SpendView):
@@ -117,6 +121,7 @@ class FiguresView(BaseModel):
     saved_by_cause: list[AmountView]
     overhead_by_kind: list[AmountView]
     baselines: list[AmountView]
+    last_month_baselines: list[AmountView]
     checks: dict[str, int]
     budgets: list[BudgetView]
     budgets_unavailable: str | None
@@ -151,6 +156,7 @@ def figures_view(
         saved_by_cause=_amounts(figures.saved),
         overhead_by_kind=_amounts(figures.overhead),
         baselines=_amounts(figures.baselines),
+        last_month_baselines=_amounts(figures.last_month),
         checks=dict(figures.checks),
         budgets=accounts.budgets,
         budgets_unavailable=accounts.unavailable,
@@ -181,6 +187,8 @@ def _spend(spend: Spend) -> dict[str, int | str]:
         "saved_usd": usd(sums.saved_nano_usd),
         "overhead_usd": usd(sums.overhead_nano_usd),
         "net_saved_usd": signed_usd(spend.net_saved_nano_usd),
+        "last_month_usd": usd(sums.last_month_nano_usd),
+        "last_month_compared_usd": usd(sums.last_month_compared_nano_usd),
     }
 
 

@@ -30,7 +30,7 @@ def test_a_check_is_read_as_it_was_told(event: HitChecked) -> None:
 
 
 def test_a_line_from_before_there_were_baselines_claims_nothing() -> None:
-    new = ("baseline", "baseline_nano_usd", "savings", "overheads")
+    new = ("baseline", "baseline_nano_usd", "savings", "overheads", "last_month", "last_month_nano_usd")
     old = {name: value for name, value in line(ANSWERED).items() if name not in new}
     read = finished_of(old)
     assert read.cost_usd == ANSWERED.cost_usd

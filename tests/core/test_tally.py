@@ -25,6 +25,8 @@ SAVED = replace(
     baseline_usd=Decimal("1.25"),
     savings=(CauseSaved("tier", 1_100_000_000),),
     overheads=(Overhead("failed_attempt", 100_000_000),),
+    last_month="terra",
+    last_month_usd=Decimal(3),
 )
 CHECKED = HitChecked("req_1", "shop", "flash", "different", False, 0.1, Decimal("0.000000007"), 1.0, 0.2, 1.0)
 
@@ -46,12 +48,15 @@ def all_of(totals: Totals) -> Sums:
 def test_a_request_is_counted_where_it_belongs() -> None:
     totals = tallied([(SAVED, NOON_S), (SAVED, NOON_S)]).totals()
     kind = Kind(MONDAY, "shop", "light", "deep", "flash", "miss", "ok")
-    sums = Sums(2, 200, 60, 40, 500_000_000, 500_000_000, 2_500_000_000, 2_200_000_000, 200_000_000)
+    sums = Sums(
+        2, 200, 60, 40, 500_000_000, 500_000_000, 2_500_000_000, 2_200_000_000, 200_000_000, 500_000_000, 6_000_000_000
+    )
     assert totals.rows == {kind: sums}
     assert totals.parts == {
         PartKey(MONDAY, "shop", "baseline", "opus"): 2_500_000_000,
         PartKey(MONDAY, "shop", "saved", "tier"): 2_200_000_000,
         PartKey(MONDAY, "shop", "overhead", "failed_attempt"): 200_000_000,
+        PartKey(MONDAY, "shop", "last_month", "terra"): 6_000_000_000,
     }
 
 

@@ -46,6 +46,8 @@ def requests(draw: st.DrawFn) -> RequestFinished:
         baseline_usd=from_nano(cost + net) if baseline else Decimal(0),
         savings=saved if baseline else (),
         overheads=beside,
+        last_month=draw(st.sampled_from([None, "flash"])),
+        last_month_usd=draw(nano_usd.map(from_nano)),
     )
 
 
