@@ -15,6 +15,7 @@ ThriftgateError
 ├── AdminOnly                 403 admin_only
 ├── LimitExceeded             429 rate_limit_exceeded
 │   └── BudgetExceeded        429 insufficient_quota
+├── OutOfTime                 504 deadline_exceeded
 ├── Unavailable               503 service_unavailable
 │   └── LedgerUnavailable     503 budget_unavailable
 └── UpstreamError             502 upstream_error
@@ -168,6 +169,13 @@ class BudgetExceeded(LimitExceeded):
         super().__init__(message, retry_after_s=retry_after_s)
         self.budget = budget
         self.kind: Kind = kind
+
+
+class OutOfTime(ThriftgateError):
+    """The time that the client gave its request is over. It says nothing of any provider."""
+
+    status = 504
+    code = "deadline_exceeded"
 
 
 class Unavailable(ThriftgateError):

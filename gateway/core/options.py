@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from gateway.core.tiers import Tier
 
 CacheMode = Literal["on", "off", "refresh", "read-only"]
 PREFIX = "x-thriftgate-"
+_LONGEST_S = 86_400.0
 _DIGITS = re.compile(r"[0-9]{1,8}")
 
 
@@ -19,7 +21,8 @@ _DIGITS = re.compile(r"[0-9]{1,8}")
 class Options:
     """`tier` overrides the classifier for `auto`; `threshold` may raise the semantic threshold, never lower it;
     `ttl_s` and `namespace` shape what is stored, `tools` lets answers with tool calls be stored and had; `fallback`
-    false means the first model or an error; `strict` refuses where hints would have to be dropped."""
+    false means the first model or an error; `strict` refuses where hints would have to be dropped; `timeout_s` is how
+    long the whole answer may take, from the request's arrival."""
 
     cache: CacheMode = "on"
     ttl_s: int | None = None
@@ -29,6 +32,7 @@ class Options:
     tools: bool = False
     fallback: bool = True
     strict: bool = False
+    timeout_s: float | None = None
 
     @property
     def reads_cache(self) -> bool:
@@ -62,6 +66,7 @@ def parse_options(headers: Mapping[str, str], body: object) -> Options:
         tier=_tier(*said.of("tier", "tier")),
         fallback=not _flag(*said.of("no-fallback", "no_fallback")),
         strict=_flag(*said.of("strict", "strict")),
+        timeout_s=_seconds(*said.of("timeout", "timeout_s")),
     )
 
 
@@ -108,6 +113,18 @@ def _whole_number(value: object, name: str) -> int | None:
     if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= 31_536_000:
         raise InvalidRequest(f"`{name}` must be whole seconds from 1 to 31536000.", param=name)
     return int(text)
+
+
+def _seconds(value: object, name: str) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]  # anything else is refused by the except
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, bool) or not 0.0 < number <= _LONGEST_S:
+        raise InvalidRequest(f"`{name}` must be seconds, above 0 and at most {_LONGEST_S:g}.", param=name)
+    return number
 
 
 def _text(value: object, name: str) -> str:

@@ -45,6 +45,7 @@ class Trail:
     `standings` are the budgets' at the last hold; `stepped_down` is the code of the refusal after which only what costs
     less was asked, "" when no budget refused. `asked` is how often each host was asked, by its id, and `passed_over`
     says which models were not, and why. `review` is None where the answer was not looked at.
+    `ends_at_s` is on the loop's clock: when the client's own time is over, None where it named none.
     """
 
     call: Call
@@ -70,6 +71,7 @@ class Trail:
     review: Reviewed | None = None
     baseline: Model | None = None
     first_chunk_s: float | None = None
+    ends_at_s: float | None = None
     outcome: Outcome = "ok"
     error: ThriftgateError | None = None
 

@@ -8,6 +8,7 @@ there can be asked (no model, no budget, a failure), the first answer is given a
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from gateway.core.bid import bid
 from gateway.core.errors import (
     LedgerUnavailable,
     LimitExceeded,
+    OutOfTime,
     ThriftgateError,
     Unavailable,
     UnsupportedParameter,
@@ -30,7 +32,7 @@ from gateway.core.retry import Again, Leave, RetryPolicy, after_failure
 from gateway.core.review import Finding, Reviewed, review
 from gateway.flow.call import Trail
 from gateway.flow.candidates import candidates
-from gateway.flow.flight import Flight, Ground
+from gateway.flow.flight import Flight, Ground, out_of_time
 from gateway.flow.hosts import Hosts
 from gateway.flow.tasks import shielded
 from gateway.ports import Clock, Observer
@@ -59,6 +61,7 @@ class Dispatch:
     @asynccontextmanager
     async def open(self, trail: Trail, plan: Plan) -> AsyncIterator[Flight]:
         """A flight that has taken off. On leaving, it has landed: closed upstream, settled in the ledger."""
+        self._set_deadline(trail)
         flight = await self._launch(trail, plan)
         if plan.reviewed:
             flight = await self._reviewed(trail, plan, flight)
@@ -69,6 +72,13 @@ class Dispatch:
             yield flight
         finally:
             await shielded(flight.land())
+
+    def _set_deadline(self, trail: Trail) -> None:
+        """The client's own, which holds for everything: attempts, waits between them, and the last chunk."""
+        allowed_s = trail.call.options.timeout_s
+        if allowed_s is not None:
+            passed_s = self._clock.monotonic_s() - trail.call.started_s
+            trail.ends_at_s = asyncio.get_running_loop().time() + allowed_s - passed_s
 
     async def _launch(self, trail: Trail, plan: Plan) -> Flight:
         """Once a budget has refused an attempt, only stand-ins and local models are asked: nobody else costs less."""
@@ -123,6 +133,8 @@ class Dispatch:
                 return await self._reach(trail, plan, model, "wanted", fallbacks=len(above) - at - 1)
             except (LimitExceeded, LedgerUnavailable, UnsupportedParameter, UpstreamError):
                 continue
+            except OutOfTime:
+                return None
             finally:
                 trail.stepped_down = ""
         return None
@@ -155,11 +167,13 @@ class Dispatch:
     def _next_step(
         self, trail: Trail, model: Model, failure: UpstreamError, tried: int, fallbacks: int
     ) -> Again | Leave:
-        """Nobody waits for a host that could not be asked afterwards."""
+        """Nobody waits for a host that could not be asked afterwards, or longer than the client does."""
         hosts = self._hosts[model.provider]
         others = hosts.unasked(model, trail.asked)
         step = after_failure(self._policy, failure, tried, fallbacks, others, random.random())  # noqa: S311  # jitter
         if isinstance(step, Again) and hosts.wait_s(model, trail.asked) > step.after_s:
+            return Leave()
+        if isinstance(step, Again) and step.after_s >= _left_s(trail):
             return Leave()
         return step
 
@@ -174,11 +188,19 @@ class Dispatch:
         flight = Flight(self._ground, trail, model, hold)
         each_choice = hold.output_tokens // choices_of(call.chat) if payer.is_limited else None
         try:
-            await flight.take_off(self._hosts[model.provider], each_choice, whole=whole)
-        except BaseException:
+            async with asyncio.timeout_at(trail.ends_at_s):
+                await flight.take_off(self._hosts[model.provider], each_choice, whole=whole)
+        except BaseException as error:
             await shielded(flight.land())
+            if isinstance(error, TimeoutError):  # not a provider's deadline: those are UpstreamErrors
+                raise out_of_time(call.options) from error
             raise
         return flight
+
+
+def _left_s(trail: Trail) -> float:
+    """Of the client's own time."""
+    return math.inf if trail.ends_at_s is None else trail.ends_at_s - asyncio.get_running_loop().time()
 
 
 def _rung(plan: Plan, model: Model) -> Rung:

@@ -17,14 +17,16 @@ An answer whose provider reported no usage ends with the gateway's own count, so
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gateway.core.budget import Amount
 from gateway.core.chunks import Assembler, Chunk, Mend, split
-from gateway.core.errors import UnsupportedParameter, UpstreamError, UpstreamMalformed
+from gateway.core.errors import OutOfTime, UnsupportedParameter, UpstreamError, UpstreamMalformed
 from gateway.core.estimate import prompt_likely
+from gateway.core.options import Options
 from gateway.core.plan import Model
 from gateway.core.pricing import from_nano
 from gateway.core.usage import Usage
@@ -86,7 +88,7 @@ class Flight:
         assert self._chunks is not None
         for chunk in self._first:
             yield chunk
-        async for chunk in self._chunks:
+        async for chunk in self._chunks if self._trail.ends_at_s is None else self._in_time(self._chunks):
             yield self._taken(chunk)
         await shielded(self.land())
         self.estimated = self.answer.usage is None
@@ -105,6 +107,18 @@ class Flight:
             nano_usd = self.model.price.charge(usage, self._trail.call.asked_at_s)
             self._trail.charged(usage, from_nano(nano_usd), answer=bool(self._first))
             await self._ground.ledger.settle(self._hold, Amount(usage.total_tokens, nano_usd))
+
+    async def _in_time(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+        """The same chunks, as long as the client waits."""
+        try:
+            while True:
+                async with asyncio.timeout_at(self._trail.ends_at_s):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
+        except TimeoutError as error:
+            raise out_of_time(self._trail.call.options) from error
 
     async def _wait_for_substance(self) -> None:
         assert self._chunks is not None
@@ -143,6 +157,10 @@ class Flight:
             return Usage()
         produced = await self._ground.counter.count(self.answer.text())
         return Usage(prompt_likely(self._trail.call.chat), produced, source="estimated")
+
+
+def out_of_time(options: Options) -> OutOfTime:
+    return OutOfTime(f"The request's own time of {options.timeout_s:g} s is over.", param="thriftgate.timeout_s")
 
 
 def has_substance(chunk: Chunk) -> bool:

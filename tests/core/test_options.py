@@ -55,6 +55,13 @@ def test_keeping_tool_calls_is_said_in_a_header_or_in_the_body() -> None:
     assert not from_headers(cache_tools="false").tools
 
 
+def test_a_timeout_is_seconds_in_a_header_or_in_the_body() -> None:
+    assert from_headers(timeout="2.5").timeout_s == 2.5
+    assert from_body({"timeout_s": 30}).timeout_s == 30
+    with pytest.raises(InvalidRequest, match="x-thriftgate-timeout"):
+        from_headers(timeout="nan")
+
+
 def test_strict_is_said_in_a_header_or_in_the_body() -> None:
     assert parse_options({"x-thriftgate-strict": "true"}, {}).strict
     assert parse_options({}, {"thriftgate": {"strict": True}}).strict
@@ -125,6 +132,11 @@ def test_a_wrong_header_is_named(header: str, value: str) -> None:
         ({"cache": {"threshold": [0.9]}}, "thriftgate.cache.threshold"),
         ({"cache": {"threshold": 10**400}}, "thriftgate.cache.threshold"),
         ({"tier": {}}, "thriftgate.tier"),
+        ({"timeout_s": 0}, "thriftgate.timeout_s"),
+        ({"timeout_s": True}, "thriftgate.timeout_s"),
+        ({"timeout_s": 1e9}, "thriftgate.timeout_s"),
+        ({"timeout_s": 10**400}, "thriftgate.timeout_s"),
+        ({"timeout_s": []}, "thriftgate.timeout_s"),
         ({"no_fallback": 1}, "thriftgate.no_fallback"),
         ({"strict": "maybe"}, "thriftgate.strict"),
         ({"no_fallback": []}, "thriftgate.no_fallback"),
