@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from deploy.grafana.budgets import BUDGETS
 from deploy.grafana.caches import CACHES
 from deploy.grafana.cost import COST_AND_SAVINGS
 from deploy.grafana.panel import Dashboard, to_json
 from deploy.grafana.traffic import TRAFFIC_AND_LATENCY
 
 FOLDER = Path(__file__).parent / "dashboards"
-DASHBOARDS = (COST_AND_SAVINGS, TRAFFIC_AND_LATENCY, CACHES)
+DASHBOARDS = (COST_AND_SAVINGS, TRAFFIC_AND_LATENCY, CACHES, BUDGETS)
 
 
 def file_of(dashboard: Dashboard) -> Path:

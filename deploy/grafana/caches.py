@@ -114,6 +114,24 @@ FALSE_HITS = Row(
     ),
 )
 
+SIZE = Row(
+    "Size",
+    (
+        lines(
+            "Answers kept",
+            "In the gateway's memory (exact) and as points of its index (semantic), not what Redis or Qdrant keep.",
+            "short",
+            Query("sum by (layer) (thriftgate_cache_entries)", "{{layer}}"),
+        ),
+        lines(
+            "Their size",
+            "As far as it is known.",
+            "bytes",
+            Query("sum by (layer) (thriftgate_cache_bytes)", "{{layer}}"),
+        ),
+    ),
+)
+
 PROMPT_CACHES = Row(
     "Providers' prompt caches",
     (
@@ -139,5 +157,5 @@ CACHES = Dashboard(
     "Thriftgate: caches",
     "What is answered without a model, and how sure that is.",
     "now-24h",
-    (NOW, HITS, FALSE_HITS, PROMPT_CACHES),
+    (NOW, HITS, FALSE_HITS, PROMPT_CACHES, SIZE),
 )

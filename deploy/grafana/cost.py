@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from deploy.grafana.panel import Dashboard, Panel, Query, Row, lines, stat, table, waterfall
+from deploy.grafana.panel import Dashboard, Panel, Query, Row, bars, lines, stat, table, waterfall
 from deploy.grafana.queries import grown, metric, or_zero, rate, share_of
 from gateway.core.savings import Cause
 
@@ -107,6 +107,29 @@ NOW = Row(
     ),
 )
 
+FORECAST = Row(
+    "Against the budgets",
+    (
+        bars(
+            "Forecast of this window, of the budget",
+            "What the window will have used at its end if it goes on at the pace it had so far: 100 % is the limit.",
+            "percentunit",
+            Query("thriftgate:budget_forecast:share", "{{account}}/{{window}}"),
+            top=1,
+            warn=0.8,
+            width=12,
+        ),
+        table(
+            "In dollars",
+            "A group's budget holds what its services spend, so these do not add up.",
+            "currencyUSD",
+            Query("max by (account, window) (thriftgate_budget_limit_usd)", "limit"),
+            Query("max by (account, window) (thriftgate_budget_used_usd)", "used"),
+            Query("thriftgate:budget_forecast:usd", "forecast"),
+        ),
+    ),
+)
+
 SPENDING = Row(
     "Where it goes, in dollars an hour",
     (
@@ -190,10 +213,36 @@ SAVINGS = Row(
     ),
 )
 
+OWN_HARDWARE = Row(
+    "Own hardware",
+    (
+        lines(
+            "Busy",
+            "Share of the time in which a host of the provider had at least one request.",
+            "percentunit",
+            Query("sum by (provider) (rate(thriftgate_local_busy_seconds_total[$__rate_interval]))", "{{provider}}"),
+        ),
+        lines(
+            "Hours that nobody was charged for",
+            "Hours up at the price of an hour, less what answers were charged, since the gateway's start. What stands "
+            "idle is paid all the same.",
+            "currencyUSD",
+            Query("sum by (provider) (thriftgate_local_idle_usd)", "{{provider}}"),
+        ),
+        table(
+            "Declared free",
+            "Models whose price is written as `free`. The savings believe it; a GPU's hour would be `gpu_hour_usd`.",
+            "none",
+            Query("max by (provider, model) (thriftgate_local_free_declared)", "declared"),
+            width=8,
+        ),
+    ),
+)
+
 COST_AND_SAVINGS = Dashboard(
     "thriftgate-cost",
     "Thriftgate: cost and savings",
     "What is paid, for whom and for what; what it would have been, and why it is less.",
     "now-24h",
-    (NOW, SPENDING, SAVINGS),
+    (NOW, FORECAST, SPENDING, SAVINGS, OWN_HARDWARE),
 )

@@ -106,6 +106,13 @@ LATENCY = Row(
             Query(rate(metric("tokens_total", 'kind="output"'), "model"), "{{model}}"),
             stacked=True,
         ),
+        lines(
+            "Waiting and being served",
+            "Requests that the gateway has, and those of them that wait for a slot of a provider (max_concurrency).",
+            "none",
+            Query("sum(thriftgate_requests_in_flight)", "in flight"),
+            Query("sum by (provider) (thriftgate_queue_depth)", "waiting for {{provider}}"),
+        ),
     ),
 )
 

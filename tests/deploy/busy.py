@@ -51,15 +51,20 @@ async def busy(folder: Path, redis_url: str) -> AsyncIterator[tuple[Running, Pro
 def configured(config: Config) -> Config:
     """Services that are rich, poor and hasty, semantic hits that are all checked, and a breaker that opens early."""
     dollar = {"usd": 10, "tokens": 10_000_000, "window": "month"}
+    models, providers = config["models"], config["providers"]
+    gpu = {"gpu_hour_usd": 2, "prompt_tokens_per_s": 2_000, "output_tokens_per_s": 50}
     return {
         **config,
+        "providers": {**providers, "llamacpp": {**providers["llamacpp"], "max_concurrency": 4}},
         "server": {"admin_key": "key-admin"},
         "embedder": {"engine": "onnx"},
         "cache": {"semantic": {"deadline_ms": 60_000, "shadow_share": 1}},
         "upstream": {"breaker_failures": 2, "attempts_per_model": 2},
         "models": {
-            **config["models"],
-            UNLUCKY: {**config["models"][HEAVY], "upstream": HEAVY, "routed": False, "price": PRICE},
+            **models,
+            "local": {**models["local"], "price": gpu},
+            "hobby": {**models["local"], "routed": False},
+            UNLUCKY: {**models[HEAVY], "upstream": HEAVY, "routed": False, "price": PRICE},
         },
         "groups": [{"name": "team", "budgets": [{"usd": 100, "window": "month"}]}],
         "services": [
@@ -152,4 +157,4 @@ async def reloaded(gateway: Running) -> None:
 async def everything_scraped(gateway: Running, prometheus: Prometheus) -> None:
     """A scrape that began after the last request was told."""
     finished = sum(isinstance(event, RequestFinished) for event in gateway.events.told)
-    await prometheus.until(f"sum(thriftgate_requests_total) >= {finished}")
+    await prometheus.until(f"sum(thriftgate_requests_total) >= {finished} and on () thriftgate:budget_burn:rate1h")
