@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from gateway.adapters import answer_head
 from gateway.adapters.prometheus import PrometheusMetrics
 from gateway.catalog import Catalogs
 from gateway.core.plan import Catalog
@@ -41,6 +41,9 @@ from gateway.routing_policies import Router
 from gateway.semantic_parts import SemanticParts
 from gateway.service_catalog import ANONYMOUS, anonymous, build_services, key_digests
 from gateway.settings import Loaded, Settings, is_loopback
+
+if TYPE_CHECKING:
+    from gateway.core.answer_head import AnswerHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +181,19 @@ class Generation:
         parts, catalog = self._parts, self._catalogs.chat
         ground = Ground(parts.ledger, parts.counter)
         policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
-        wanted = any(service.review.arithmetic is not None for service in self._services.values())
-        head = answer_head.load() if wanted else None
-        dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock, head)
+        dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock, self._answer_head())
         questions = Questions(parts.tasks)
         pipeline = Pipeline(catalog, self.routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
         pipeline.check_hits(self._shadow(catalog, dispatch))
         return pipeline
+
+    def _answer_head(self) -> AnswerHead | None:
+        """Only where a service asks for it: it brings numpy along."""
+        if all(service.review.arithmetic is None for service in self._services.values()):
+            return None
+        from gateway.adapters import answer_head
+
+        return answer_head.load()
 
     def _shadow(self, catalog: Catalog, dispatch: Dispatch) -> Shadow:
         semantic = self._settings.cache.semantic

@@ -71,6 +71,12 @@ class Router:
         return Policy(value_of_second_usd=second_usd)
 
     def foresee(self, features: Features, explained: bool) -> Forecast | None:
+        """None also where weights cannot be read here: who needs them has been refused by `policy`, and who only wants
+        an explanation has one without a forecast."""
+        try:
+            weights = self.weights
+        except ConfigError:
+            return None
         from gateway.core.router import forecast
 
-        return forecast(features, self.weights, explained=explained)
+        return forecast(features, weights, explained=explained)

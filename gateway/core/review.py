@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gateway.core.answer_head import AnswerHead
 from gateway.core.chat import ChatRequest, text_of
 from gateway.core.checks.code import code_fault
 from gateway.core.checks.counts import count_fault
@@ -24,6 +23,9 @@ from gateway.core.checks.structure import json_fault, schema_fault, tool_fault
 from gateway.core.checks.sums import sum_fault
 from gateway.core.checks.wording import script_fault, wording_fault
 from gateway.core.chunks import Completion
+
+if TYPE_CHECKING:
+    from gateway.core.answer_head import AnswerHead  # it brings numpy along, which an image without models lacks
 
 Mode = Literal["off", "whole", "buffered"]
 """Which answers are reviewed: none, those that are not streamed, or streamed ones too, which then wait for it."""

@@ -12,8 +12,8 @@ import math
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from gateway.core.answer_head import AnswerHead
 from gateway.core.bid import bid
 from gateway.core.errors import (
     LedgerUnavailable,
@@ -36,6 +36,9 @@ from gateway.flow.flight import Flight, Ground, out_of_time
 from gateway.flow.hosts import Hosts
 from gateway.flow.tasks import shielded
 from gateway.ports import Clock, Observer
+
+if TYPE_CHECKING:
+    from gateway.core.answer_head import AnswerHead
 
 
 class Dispatch:
