@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.fixtures.children",
     "tests.fixtures.loopback",
     "tests.fixtures.gateway",
+    "tests.fixtures.browser",
     "tests.fixtures.process",
 ]
 
