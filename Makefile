@@ -8,7 +8,7 @@ DATA ?= ../shared/data/routing
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-answer-head eval-replay test-clients test-extras dashboards check-deploy lock clean
+.PHONY: help install install-test run test nightly lint type check ready bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-answer-head eval-replay test-clients test-extras dashboards check-deploy image-test up down lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -75,6 +75,20 @@ dashboards: install-test  ## write deploy/grafana/dashboards from the Python bes
 
 check-deploy: install-test  ## dashboards, rules and runbook against a real Prometheus and gateway (needs Debian's prometheus)
 	$(BIN)/python -m pytest tests/deploy $(ARGS)
+
+image-test:  ## build the image in both sizes and run it, without Docker or a registry (root on Debian; minutes)
+	docker/image-test.sh
+
+up: docker/.env  ## start gateway, Redis, Qdrant, Prometheus and Grafana with Docker (docker/compose.yaml)
+	docker compose -f docker/compose.yaml up --detach --build --wait
+	@echo "gateway http://127.0.0.1:4000/v1, Grafana http://127.0.0.1:3000; keys and password: docker/.env"
+
+down: docker/.env  ## stop them; what they keep stays
+	docker compose -f docker/compose.yaml down
+
+docker/.env:
+	@umask 077; for name in THRIFTGATE_KEY THRIFTGATE_ADMIN_KEY GRAFANA_PASSWORD; do \
+	  printf '%s=%s\n' $$name "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"; done >$@
 
 lock:  ## resolve pyproject.toml again and write deploy/locks/*.txt
 	PYTHON=$(PYTHON) deploy/locks/lock.sh

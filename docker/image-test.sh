@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Builds the image for real, in both sizes, and runs it for real, on a machine without a container registry (root, Debian,
+# a package index and a Debian mirror; some minutes). What stands in for what:
+#
+#   python:3.11-slim    a Debian 12 of debootstrap with python3 and pip, without documentation, as slim images are
+#   docker build, run   buildah and podman, whose containers share the host's network
+#
+# So it proves the Dockerfile, the locks and the image's own files; not the real base image, and not Docker's engine.
+# What it made is kept in THRIFTGATE_IMAGE_TEST_DIR for the next run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+MAX_FULL_MB=900 MAX_SLIM_MB=250
+WORK=${THRIFTGATE_IMAGE_TEST_DIR:-$PWD/.image-test}
+BASE=localhost/thriftgate-base:debian12
+STORE=(--root "$WORK/storage" --storage-driver "${THRIFTGATE_STORAGE_DRIVER:-overlay}")
+FULL_PORT=${THRIFTGATE_IMAGE_TEST_PORT:-4701} SLIM_PORT=$((${THRIFTGATE_IMAGE_TEST_PORT:-4701} + 1))
+KEY=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+
+say() { printf '\n== %s\n' "$*"; }
+fail() { printf 'image-test: %s\n' "$*" >&2; exit 1; }
+store() { podman "${STORE[@]}" "$@"; }
+
+install_tools() {
+    local missing=()
+    for tool in buildah podman runc debootstrap curl; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    [ ${#missing[@]} = 0 ] && return
+    say "installing ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+make_base() {
+    store image exists "$BASE" && return
+    say "a base in place of python:3.11-slim (debootstrap, two minutes)"
+    local root=$WORK/rootfs packages=ca-certificates,python3,python3-venv,python3-pip
+    rm -rf "$root"
+    debootstrap --variant=minbase --include="$packages" bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$WORK/base.log"
+    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/usr/share/{doc,man,info,locale}
+    tar -C "$root" -c --exclude=./dev . | store import --change 'CMD ["/bin/bash"]' - "$BASE" >>"$WORK/base.log" 2>&1
+    rm -rf "$root"
+}
+
+# How this machine reaches its package index, for the length of the build: pip's configuration and the certificates.
+build() {
+    say "building $1"
+    local volumes=()
+    for file in /etc/ssl/certs/ca-certificates.crt /etc/pip.conf; do
+        [ -f "$file" ] && volumes+=(-v "$file:$file:ro")
+    done
+    buildah "${STORE[@]}" bud --isolation chroot --network host --pull-never --format docker --layers "${volumes[@]}" \
+        --build-arg "BASE_IMAGE=$BASE" --target "$1" -t "localhost/thriftgate:$1" -f docker/Dockerfile . \
+        >"$WORK/build-$1.log" 2>&1 || { tail -20 "$WORK/build-$1.log" >&2; fail "$1 did not build"; }
+}
+
+megabytes() { store image inspect --format '{{.Size}}' "$1" | awk '{ printf "%.0f", $1 / 1e6 }'; }
+
+# As a careful operator would: nobody's root, nothing to write to but the data directory, no capability.
+run() {
+    local name=$1 image=$2 port=$3
+    shift 3
+    store --runtime runc --cgroup-manager cgroupfs run --detach --name "$name" --network host --read-only \
+        --tmpfs /tmp --cap-drop all --security-opt no-new-privileges --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 \
+        --volume "$name-data:/var/lib/thriftgate" --env "THRIFTGATE_KEY=$KEY" --no-healthcheck "$@" \
+        "localhost/thriftgate:$image" serve --host 0.0.0.0 --port "$port" >/dev/null
+}
+
+inside() { local name=$1; shift; store --runtime runc --cgroup-manager cgroupfs exec "$name" "$@"; }
+
+# The image's own health check, which Docker would run.
+await_health() {
+    for _ in $(seq 120); do
+        inside "$1" python -m gateway.healthcheck "$2" 2>/dev/null && return
+        sleep 0.5
+    done
+    store logs "$1" >&2
+    fail "$1 is not healthy"
+}
+
+stop() {
+    store --runtime runc --cgroup-manager cgroupfs stop --time 30 "$1" >/dev/null
+    local status
+    status=$(store inspect --format '{{.State.ExitCode}}' "$1")
+    [ "$status" = 0 ] || fail "$1 ended with status $status on SIGTERM"
+    store rm "$1" >/dev/null
+}
+
+# Prints "CACHE TEXT" of a chat answer.
+ask() {
+    local port=$1 model=$2 question=$3
+    curl -sS --fail-with-body --max-time 120 -D "$WORK/headers" "http://127.0.0.1:$port/v1/chat/completions" \
+        -H "authorization: Bearer $KEY" -H 'content-type: application/json' \
+        -d "{\"model\": \"$model\", \"max_tokens\": 40, \"messages\": [{\"role\": \"user\", \"content\": \"$question\"}]}" \
+        >"$WORK/answer.json" || { cat "$WORK/answer.json" >&2; fail "no answer from port $port"; }
+    printf '%s: %s\n' "$(tr -d '\r' <"$WORK/headers" | sed -n 's/^x-thriftgate-cache\(-reason\)\?: *//ip' | paste -sd ' ')" \
+        "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["choices"][0]["message"]["content"].strip()[:70])' <"$WORK/answer.json")"
+}
+
+# The same in other words, until it is found by meaning: on a busy machine a look-up gives up after its 30 ms.
+ask_again() {
+    local port=$1 question=$2 answer
+    for end in ", please." " please." ", please!" " please" " !" " ." "," ", thanks." " thanks" "!"; do
+        sleep 1  # what was asked before is embedded and stored behind its answer
+        answer=$(ask "$port" auto "$question$end")
+        case $answer in semantic-hit*) break ;; esac
+    done
+    printf '%s\n' "$answer"
+}
+
+expect() { printf '%s\n' "$2"; case $2 in "$1"*) ;; *) fail "expected $1" ;; esac; }
+
+clean_up() {
+    for name in thriftgate-full thriftgate-slim; do
+        store --runtime runc --cgroup-manager cgroupfs rm --force --time 5 "$name" >/dev/null 2>&1 || true
+        store volume rm "$name-data" >/dev/null 2>&1 || true
+    done
+}
+
+try_full() {
+    say "full: nobody's root, read-only, no capabilities"
+    run thriftgate-full full "$FULL_PORT"
+    await_health thriftgate-full "$FULL_PORT"
+    printf 'uid %s; the root is %s\n' "$(inside thriftgate-full id -u)" \
+        "$(inside thriftgate-full touch /opt/thriftgate/here 2>/dev/null && echo writable || echo read-only)"
+    inside thriftgate-full touch /opt/thriftgate/here 2>/dev/null && fail "the root is writable"
+    curl -sSf --retry 120 --retry-delay 1 --retry-all-errors -o /dev/null "http://127.0.0.1:$FULL_PORT/readyz" 2>/dev/null ||
+        fail "full is not ready after two minutes"
+    local question="Name the capital city of France."
+    expect miss "$(ask "$FULL_PORT" auto "$question")"
+    expect semantic-hit "$(ask_again "$FULL_PORT" "Name the capital city of France")"
+    inside thriftgate-full thriftgate ledger verify | tail -3
+    stop thriftgate-full
+
+    say "full: another container on the same volume"
+    run thriftgate-full full "$FULL_PORT"
+    await_health thriftgate-full "$FULL_PORT"
+    expect hit "$(ask "$FULL_PORT" auto "$question")"
+    inside thriftgate-full thriftgate ledger verify | tail -3
+}
+
+# It has no model of its own, so it is given the full one's as a provider.
+try_slim() {
+    say "slim, in front of full"
+    cat >"$WORK/front.yaml" <<YAML
+include: [gateway.yaml]
+providers: {full: {kind: openai, base_url: "http://127.0.0.1:$FULL_PORT/v1", api_key: os.environ/THRIFTGATE_KEY}}
+models: {local-model: {provider: full, tier: light, price: free}}
+YAML
+    chmod 644 "$WORK/front.yaml"
+    run thriftgate-slim slim "$SLIM_PORT" --volume "$WORK/front.yaml:/etc/thriftgate/front.yaml:ro" \
+        --env THRIFTGATE_CONFIG=/etc/thriftgate/front.yaml
+    await_health thriftgate-slim "$SLIM_PORT"
+    expect miss "$(ask "$SLIM_PORT" local-model "Name three colours.")"
+    expect hit "$(ask "$SLIM_PORT" local-model "Name three colours.")"
+    inside thriftgate-slim thriftgate ledger verify | tail -3
+    stop thriftgate-slim
+}
+
+[ "$(id -u)" = 0 ] || fail "run it as root: it installs packages and runs containers"
+mkdir -p "$WORK"
+install_tools
+trap clean_up EXIT
+clean_up
+make_base
+build slim
+build full
+try_full
+try_slim
+stop thriftgate-full
+
+say "sizes in MB, the base among them ($(megabytes "$BASE"))"
+full=$(megabytes localhost/thriftgate:full) slim=$(megabytes localhost/thriftgate:slim)
+printf 'full %s of at most %s\nslim %s of at most %s\n' "$full" $MAX_FULL_MB "$slim" $MAX_SLIM_MB
+[ "$full" -lt $MAX_FULL_MB ] && [ "$slim" -lt $MAX_SLIM_MB ] || fail "too large"
