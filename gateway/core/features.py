@@ -13,11 +13,13 @@ SCANNED_CHARS = 2_000
 Of a longer one its two ends, because what is asked stands before or after what it is asked about."""
 
 # No pattern may look at a character many times over: 2,000 hostile ones must not cost milliseconds.
-_CODE = re.compile(
-    r"```|^[ \t]*(?:def |class |import |from \w+ import |function |const |let |#include|public |SELECT |CREATE TABLE )"
-    r"|=>|\b\w+\(\w*\)[ \t]*[{:]|Traceback \(most recent|[;{}][ \t]*$",
+_CODE_LINE = re.compile(
+    r"^[ \t]*(?:def |class |import |from \w+ import |function |const |let |#include|public |SELECT |CREATE TABLE )",
     re.MULTILINE,
 )
+_CODE = re.compile(r"```|=>|\b\w+\(\w*\)[ \t]*[{:]|Traceback \(most recent|[;{}][ \t]*$", re.MULTILINE)
+_CODE_SIGNS = ("`", "=>", "(", ";", "{", "}")
+"""The second pattern matches nothing without one of these."""
 _MATHS = re.compile(
     r"\\(?:frac|int|sum|lim|sqrt)|\$[^$\n\\^_=]*[\\^_=][^$\n]*\$|[∫∑√≤≥∀∃]|\b\w\^\d|\bd[xy]/d[xy]\b"
     r"|\b\d+[ \t]*[=<>][ \t]*\w+[ \t]*[+*/^-]"
@@ -63,10 +65,16 @@ def features_of(chat: ChatRequest) -> Features:
         tools=len(chat.body.get("tools") or ()),
         images=sum(_images(message.get("content")) for message in chat.messages),
         schema=_wants_schema(chat.body.get("response_format")),
-        code=_CODE.search(scanned) is not None,
+        code=_is_code(scanned),
         maths=any(sign in scanned for sign in _MATHS_SIGNS) and _MATHS.search(scanned) is not None,
         constraints=len(_CONSTRAINT.findall(scanned.lower())) + len(_CONSTRAINT.findall(rules.lower())),
     )
+
+
+def _is_code(text: str) -> bool:
+    if _CODE_LINE.search(text) is not None:
+        return True
+    return any(sign in text for sign in _CODE_SIGNS) and _CODE.search(text) is not None
 
 
 def _two_ends(text: str) -> str:

@@ -101,6 +101,7 @@ SIGNALS: tuple[str, ...] = (
     *_CATEGORIES,
     *(f"share of {name}" for name in _CATEGORIES),
 )
+_NO_OPTIONS = (0.0,) * 7
 _OPENING_WORDS = {word: at for at, words in enumerate(_OPENINGS.values()) for word in words.split()}
 _CLASS_OF = np.array(
     [
@@ -114,12 +115,17 @@ _CLASS_OF = np.array(
 def signals(text: str, length_chars: int) -> npt.NDArray[np.float32]:
     """The value of each of `SIGNALS`: logarithms of counts, or shares. `length_chars` is the length before `text` was
     cut. Linear in the text, and finite for any."""
-    tokens = _TOKEN.findall(text.lower())
+    first = _OPTION.search(text)
+    stem = text[: first.start(1)] if first else text
+    options = _OPTION.findall(text, first.start()) if first else []
+    stem_tokens = _TOKEN.findall(stem.lower())
+    tokens = stem_tokens + _TOKEN.findall(text[len(stem) :].lower())
     often = Counter(tokens)
     words, shape = _vocabulary(often)
     values = [math.log1p(length_chars), *shape, *_characters(text), *_lines(text, words)]
     values += _numbers([token for token in tokens if token[0].isdigit()], len(tokens))
-    values += _options(text, length_chars)
+    asked = math.log1p(len(stem) if options else length_chars)
+    values += [*(_chosen(options, stem_tokens) if options else _NO_OPTIONS), asked]
     opening = [0.0] * len(_OPENINGS)
     if tokens and tokens[0] in _OPENING_WORDS:
         opening[_OPENING_WORDS[tokens[0]]] = 1.0
@@ -185,13 +191,9 @@ def _numbers(figures: list[str], tokens: int) -> list[float]:
     ]
 
 
-def _options(text: str, length_chars: int) -> list[float]:
-    """The choices of a multiple-choice question (`A. …` a line), and how they relate to what is asked."""
-    options = _OPTION.findall(text)
-    if not options:
-        return [0.0] * 7 + [math.log1p(length_chars)]
+def _chosen(options: list[str], stem: list[str]) -> list[float]:
+    """The choices of a multiple-choice question (`A. …` a line), and how they relate to what is asked, its stem."""
     lengths = [len(option) for option in options]
-    stem = text[: text.find(options[0])] if options[0] else text
     words = [set(_TOKEN.findall(option.lower())) for option in options]
     union = set().union(*words)
     return [
@@ -201,6 +203,5 @@ def _options(text: str, length_chars: int) -> list[float]:
         sum(any(letter.isdigit() for letter in option) for option in options) / len(options),
         sum(map(len, words)) / max(1, len(union)),
         sum(len(option.split()) == 1 for option in options) / len(options),
-        len(union & set(_TOKEN.findall(stem.lower()))) / max(1, len(union)),
-        math.log1p(len(stem)),
+        len(union.intersection(stem)) / max(1, len(union)),
     ]

@@ -42,6 +42,7 @@ from gateway.offline.train_router import (
     scores_of,
 )
 from tests.eval import tiers
+from tests.eval.policy import Decided
 
 TARGETS = (0.95, 0.98, 1.0)
 LIGHT_PRICE = 0.1
@@ -111,12 +112,14 @@ def in_folds(lesson: Lesson, scale: Scale) -> Report:
     outcomes = lesson.outcomes
     folds = folds_of((outcome.prompt for outcome in outcomes), salt="outer")
     scores = np.zeros(len(outcomes))
+    decided = Decided()
     kept: dict[float, list[tuple[float, int]]] = {target: [] for target in TARGETS[:2]}
     for fold in np.unique(folds):
         seen, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         learned = learn(lesson.part(seen), scale)
         test = lesson.prompts.part(unseen)
         scores[unseen] = blend(scores_of(learned.weights.light, test.rows), test, learned.weights)
+        decided.add([outcomes[int(at)] for at in unseen], scores[unseen], test.raw, learned.weights)
         for target, found in kept.items():
             found.append((promised(target, learned, lesson, seen, unseen, scores), len(unseen)))
     everything = Scored.of(outcomes, scores)
@@ -132,6 +135,7 @@ def in_folds(lesson: Lesson, scale: Scale) -> Report:
         errors.append(abs(overall - target))
         each = " ".join(f"{100 * quality:.1f}" for quality, _ in found)
         lines.append(f"  promised {100 * target:.0f}: kept {100 * overall:.2f}   (each fold: {each})")
+    lines += decided.lines()
     return Report(lines, [("R1 APGR >= .68", everything.area >= 0.68), ("R5 error <= 1.0 point", max(errors) <= 0.01)])
 
 
