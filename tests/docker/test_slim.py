@@ -77,6 +77,12 @@ def test_the_packages_really_seem_gone(pretence: dict[str, str]) -> None:
     assert b"No module named 'numpy'" in done.stderr
 
 
+def test_a_terminals_tables_are_drawn_without_them(pretence: dict[str, str]) -> None:
+    program = "from rich import live, console, table; console.Console().print(table.Table('seen'))"
+    done = subprocess.run([sys.executable, "-c", program], env=pretence, capture_output=True, text=True, check=False)
+    assert "seen" in done.stdout, done.stderr
+
+
 def test_the_gateway_starts_serves_and_stops_without_them(pretence: dict[str, str], etc: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "state", "--config", str(etc / "gateway.yaml"), environ=pretence) as served:
         served.wait_for(r"\] ready$")
