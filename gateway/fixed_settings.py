@@ -26,6 +26,7 @@ LIVE: frozenset[KeyPath] = frozenset(
         ("services",),
         ("timeouts",),
         ("upstream", "attempts_per_model"),
+        ("upstream", "hedge_after"),
     }
 )
 """Sections and settings that every generation reads anew."""

@@ -23,6 +23,7 @@ from gateway.core.worth import WorthRules
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.embeddings import Embeddings
 from gateway.flow.flight import Ground
+from gateway.flow.hedge import Hedge
 from gateway.flow.join import Questions
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules, Semantic
@@ -181,7 +182,8 @@ class Generation:
         parts, catalog = self._parts, self._catalogs.chat
         ground = Ground(parts.ledger, parts.counter)
         policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
-        dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock, self._answer_head())
+        head, hedge = self._answer_head(), self._hedge()
+        dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock, head, hedge)
         questions = Questions(parts.tasks)
         pipeline = Pipeline(catalog, self.routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
         pipeline.check_hits(self._shadow(catalog, dispatch))
@@ -194,6 +196,10 @@ class Generation:
         from gateway.adapters import answer_head
 
         return answer_head.load()
+
+    def _hedge(self) -> Hedge | None:
+        after = self._settings.upstream.hedge_after
+        return None if after is None else Hedge(after, self._parts.clock)
 
     def _shadow(self, catalog: Catalog, dispatch: Dispatch) -> Shadow:
         semantic = self._settings.cache.semantic

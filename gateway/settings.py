@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import Field, PositiveInt, ValidationError
@@ -126,6 +126,7 @@ class Upstream(Section):
     attempts_per_model: int = Field(2, ge=1, le=5)
     breaker_failures: int = Field(5, ge=1)
     breaker_open_s: float = Field(10.0, gt=0)
+    hedge_after: Literal["p95"] | Annotated[float, Field(gt=0)] | None = None
 
 
 class Alerts(Section):

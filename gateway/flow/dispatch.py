@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.core.bid import bid
@@ -33,6 +34,7 @@ from gateway.core.review import Finding, Reviewed, review
 from gateway.flow.call import Trail
 from gateway.flow.candidates import candidates
 from gateway.flow.flight import Flight, Ground, out_of_time
+from gateway.flow.hedge import Hedge
 from gateway.flow.hosts import Hosts
 from gateway.flow.tasks import shielded
 from gateway.ports import Clock, Observer
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 class Dispatch:
     """Holds, asks, retries, falls back. `hosts` are by the catalog provider's name; `head` is asked about worked sums
-    where a service wants that."""
+    where a service wants that; without `hedge` a slow start is waited for."""
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Dispatch:
         observer: Observer,
         clock: Clock,
         head: AnswerHead | None = None,
+        hedge: Hedge | None = None,
     ) -> None:
         self._hosts = hosts
         self._ground = ground
@@ -60,6 +63,7 @@ class Dispatch:
         self._observer = observer
         self._clock = clock
         self._head = head
+        self._hedge = hedge
 
     @asynccontextmanager
     async def open(self, trail: Trail, plan: Plan) -> AsyncIterator[Flight]:
@@ -92,7 +96,7 @@ class Dispatch:
             if trail.stepped_down and not (model.local or model.name in plan.stand_ins):
                 continue
             try:
-                return await self._reach(trail, plan, model, _rung(plan, model), fallbacks=len(models) - at - 1)
+                return await self._reach_soon(trail, plan, models[at:])
             except (LimitExceeded, LedgerUnavailable, UnsupportedParameter) as error:
                 failure = failure or error
             except UpstreamError as error:
@@ -102,6 +106,33 @@ class Dispatch:
                 if not error.try_next:
                     break
         raise failure or Unavailable("No model could be tried.")
+
+    async def _reach_soon(self, trail: Trail, plan: Plan, models: Sequence[Model]) -> Flight:
+        """The first of these models; or, where a stream of it is slow to begin, one that is asked beside it."""
+        model = models[0]
+        reach = partial(self._reach, trail, plan, model, _rung(plan, model), fallbacks=len(models) - 1)
+        if self._hedge is None or plan.reviewed or not trail.call.chat.stream:
+            return await reach()
+        wait_s, other = self._hedge.wait_s(self._hosts[model.provider], model), self._beside(trail, models)
+        if wait_s is None or other is None:
+            return await reach()
+        return await self._hedge.fly(wait_s, reach, partial(self._reach_beside, trail, plan, other))
+
+    def _beside(self, trail: Trail, models: Sequence[Model]) -> Model | None:
+        """The same model if another host could be asked for it, else the next one of its tier."""
+        model, *others = models
+        if self._hosts[model.provider].unasked(model, trail.asked) > 1:
+            return model
+        return next((other for other in others if other.tier is model.tier), None)
+
+    async def _reach_beside(self, trail: Trail, plan: Plan, model: Model) -> Flight:
+        """A second reservation that is refused is no step down: the first one stands."""
+        before = trail.stepped_down
+        try:
+            return await self._reach(trail, plan, model, _rung(plan, model), fallbacks=0)
+        except (LimitExceeded, LedgerUnavailable):
+            trail.stepped_down = before
+            raise
 
     async def _reviewed(self, trail: Trail, plan: Plan, flight: Flight) -> Flight:
         """The flight whose answer is to be given: this one's, or a better one's."""

@@ -13,6 +13,7 @@ A refusal here is an UpstreamError with `asked` false. It costs no reservation: 
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from gateway.core.events import BreakerClosed, BreakerOpened
 from gateway.core.gate import Gate, says_ill, says_well
 from gateway.core.peak_ewma import PeakEwma
 from gateway.core.plan import Model
+from gateway.core.recent_times import RecentTimes
 from gateway.core.retry_budget import RetryBudget
 from gateway.core.slot_queue import SlotQueue
 from gateway.ports import Clock, Observer, Provider, Upstream
@@ -49,10 +51,11 @@ class BreakerRules:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One model at one host."""
+    """One model at one host. `begins` are the times to the first token of its streams."""
 
     gate: Gate
     latency: PeakEwma = field(default_factory=PeakEwma)
+    begins: RecentTimes = field(default_factory=RecentTimes)
 
 
 class Host:
@@ -124,6 +127,11 @@ class Hosts:
         now_s = self._fleet.clock.monotonic_s()
         return min((host.lane(model).latency.expected_s(now_s) for host, _ in self._hosts), default=0.0)
 
+    def begins_within_s(self, model: Model, share: float) -> float | None:
+        """Within what time that share of its streams has begun lately, where that is shortest; None: not known."""
+        times_s = [host.lane(model).begins.quantile_s(share) for host, _ in self._hosts]
+        return min((time_s for time_s in times_s if time_s is not None), default=None)
+
     def in_queue(self) -> int | None:
         """How many requests wait for a slot; None where nobody knows how many there are."""
         slots = self._slots()
@@ -170,8 +178,9 @@ class Hosts:
         with self._visit(host, model, asked) as visit:
             async with (
                 provider.chat(chat, model, max_output_tokens, strict=strict) as upstream,
-                aclosing(visit.heard(upstream.chunks)) as chunks,
+                aclosing(visit.heard(upstream.chunks, stream=chat.stream)) as chunks,
             ):
+                visit.offered = True
                 yield replace(upstream, chunks=chunks)
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
@@ -212,7 +221,11 @@ class Hosts:
         except UpstreamError as error:
             visit.failed(error)
             raise
+        except asyncio.CancelledError:
+            visit.offered = True
+            raise
         finally:
+            visit.left()
             host.in_flight -= 1
             host.busy.leave(self._fleet.clock.monotonic_s())
 
@@ -229,8 +242,11 @@ class _Visit:
         self._before = host.in_flight
         self._slots = slots
         self._failed = False
+        self._begun = False
+        self.offered = False
+        """Whether the request has been sent, as far as anybody knows."""
 
-    async def heard(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+    async def heard(self, chunks: AsyncIterator[Chunk], *, stream: bool) -> AsyncGenerator[Chunk, None]:
         """The same chunks. A stream that breaks is a failure; one that its reader leaves is neither."""
         first = True
         try:
@@ -238,6 +254,8 @@ class _Visit:
                 if first:
                     first = False
                     self._answered()
+                    if stream:
+                        self._lane.begins.add(self._fleet.clock.monotonic_s() - self._began_s)
                 yield chunk
         except UpstreamError as error:
             self.failed(error)
@@ -263,7 +281,16 @@ class _Visit:
         elif says_well(error):
             self._is_well()
 
+    def left(self) -> None:
+        """Nobody waits for it any longer. If it had not begun by then, it takes at least so long."""
+        now_s = self._fleet.clock.monotonic_s()
+        took_s = now_s - self._began_s
+        if self.offered and not (self._begun or self._failed) and took_s > self._lane.latency.expected_s(now_s):
+            self._lane.latency.observe(took_s, now_s)
+            self._lane.begins.add(took_s)
+
     def _answered(self) -> None:
+        self._begun = True
         now_s = self._fleet.clock.monotonic_s()
         self._lane.latency.observe(now_s - self._began_s, now_s)
         self._is_well()
