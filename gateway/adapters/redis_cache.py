@@ -31,6 +31,9 @@ MAX_VALUE_BYTES = 2**20
 _HEAD = struct.Struct(">qH")
 """The expiry, and the bytes of the owner's name that follow."""
 _AT_ONCE = 500
+_WRITTEN_AT_ONCE = 64
+_LINGER_S = 0.02
+"""So long writes are gathered: under load one round trip, and one look at who owns what, serves several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class RedisCache:
         self._memory = memory
         self._clock = clock
         self._link = RedisLink(client, "exact_cache", clock, observer, timeout_s=timeout_s, breaker=breaker)
-        self._behind = Behind(self._write_waiting, pause_s=0)
+        self._behind = Behind(self._write_waiting, pause_s=_LINGER_S)
         self._waiting: deque[_Write] = deque()
         self._waiting_bytes = 0
         self._max_waiting_bytes = max_waiting_bytes
@@ -162,29 +165,38 @@ class RedisCache:
 
     async def _write_waiting(self) -> bool:
         while self._waiting:
-            write = self._waiting.popleft()
-            self._waiting_bytes -= len(write.value)
+            few = [self._waiting.popleft() for _ in range(min(len(self._waiting), _WRITTEN_AT_ONCE))]
+            self._waiting_bytes -= sum(len(write.value) for write in few)
             try:
-                await self._write(write)
+                await self._write(few)
             except RedisTrouble:
-                self._dropped += 1
+                self._dropped += len(few)
         self._link.health.mended("queue full")
         return True
 
-    async def _write(self, write: _Write) -> None:
-        now_s, owner = self._clock.unix_s(), write.owner.encode()
-        expiry_s = now_s + write.ttl_s
-        stored = _HEAD.pack(int(expiry_s * 1000), len(owner)) + owner + write.value
-        listed = answers_of(write.owner)
+    async def _write(self, few: Sequence[_Write]) -> None:
+        """Whose they are is kept once for each owner among them, and what has expired is taken off."""
+        now_s = self._clock.unix_s()
+        expiry_s = {write.owner: 0.0 for write in few}
+        listed: dict[str, dict[str, float]] = {owner: {} for owner in expiry_s}
+        for write in few:
+            listed[write.owner][write.key] = now_s + write.ttl_s
+            expiry_s[write.owner] = max(expiry_s[write.owner], now_s + write.ttl_s)
         pipeline = self._client.pipeline(transaction=False)
-        pipeline.zadd(ANSWER_OWNERS, {write.owner: expiry_s}, gt=True)
-        pipeline.zremrangebyscore(ANSWER_OWNERS, "-inf", now_s)
-        pipeline.expire(ANSWER_OWNERS, LONGEST_TTL_S)
-        pipeline.zadd(listed, {write.key: expiry_s})
-        pipeline.zremrangebyscore(listed, "-inf", now_s)
-        pipeline.expire(listed, LONGEST_TTL_S)
-        pipeline.set(cached_answer(write.key), stored, ex=write.ttl_s)
+        pipeline.zadd(ANSWER_OWNERS, expiry_s, gt=True)
+        for name, members in ((ANSWER_OWNERS, None), *((answers_of(owner), keys) for owner, keys in listed.items())):
+            if members:
+                pipeline.zadd(name, members)
+            pipeline.zremrangebyscore(name, "-inf", now_s)
+            pipeline.expire(name, LONGEST_TTL_S)
+        for write in few:
+            pipeline.set(cached_answer(write.key), _stored(write, now_s), ex=write.ttl_s)
         await self._link.call("write", pipeline.execute)
+
+
+def _stored(write: _Write, now_s: float) -> bytes:
+    owner = write.owner.encode()
+    return _HEAD.pack(int((now_s + write.ttl_s) * 1000), len(owner)) + owner + write.value
 
 
 def _text(member: object) -> str:

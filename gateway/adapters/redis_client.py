@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
@@ -12,6 +13,8 @@ from redis.exceptions import ClusterError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from gateway.adapters.redis_wire import Address, RedisWire
+
 RedisClient = Redis | RedisCluster
 
 # redis-py 8.1's own defaults blocked one command for 57.9 s on a frozen server and for 3.8 s on a dead one; with 50 ms
@@ -20,6 +23,25 @@ TIMEOUT_S = 0.05
 _FORMS = "unix:///path/to.sock, redis://host:port/db, rediss://host:port/db or redis+cluster://host:port,host:port"
 # Query options always win over arguments in redis-py, so none that could bring back a long wait is let through.
 _OPTIONS = {"db", "username", "password", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+
+
+_HOT = frozenset({"GET", "EVALSHA", "PING"})
+"""What requests wait for, and whose replies redis-py hands on as they are."""
+
+
+class PipelinedRedis(Redis):
+    """redis-py, whose hot commands all share one connection and leave together."""
+
+    wire: RedisWire
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        if args[0] in _HOT:
+            return await self.wire.send(*args)
+        return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await self.wire.close()
+        await super().aclose(close_connection_pool)
 
 
 class RedisTrouble(Exception):
@@ -63,8 +85,13 @@ def connect(url: str, *, timeout_s: float = TIMEOUT_S) -> RedisClient:
     except ValueError as error:
         raise ValueError(f"not a Redis URL ({error}); write {_FORMS}") from error
     once = Retry(NoBackoff(), 0)
-    if not nodes:
+    if parts.scheme == "rediss":
         return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=once)
+    if not nodes:
+        pipelined = PipelinedRedis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=once)
+        assert isinstance(pipelined, PipelinedRedis)
+        pipelined.wire = RedisWire(_address(pipelined), timeout_s=timeout_s)
+        return pipelined
     return RedisCluster(
         startup_nodes=nodes,
         username=parts.username and unquote(parts.username),
@@ -75,6 +102,19 @@ def connect(url: str, *, timeout_s: float = TIMEOUT_S) -> RedisClient:
         # By default the fifth MOVED closes the connections of every command in flight (2026-11, three nodes, 8 at once
         # on a new client: 18 to 33 of 120 commands failed; with 0, none). Each MOVED still mends its own slot.
         reinitialize_steps=0,
+    )
+
+
+def _address(client: Redis) -> Address:
+    """As redis-py has read it from the URL."""
+    said = client.connection_pool.connection_kwargs
+    return Address(
+        said.get("path", ""),
+        said.get("host", ""),
+        said.get("port", 6379),
+        said.get("username"),
+        said.get("password"),
+        said.get("db") or 0,
     )
 
 

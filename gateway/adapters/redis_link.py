@@ -17,7 +17,16 @@ from typing import Literal, TypeVar
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.health import Health
-from gateway.adapters.redis_client import TIMEOUT_S, NotAsked, RedisClient, RedisTrouble, Refused, Unanswered, translate
+from gateway.adapters.redis_client import (
+    TIMEOUT_S,
+    NotAsked,
+    PipelinedRedis,
+    RedisClient,
+    RedisTrouble,
+    Refused,
+    Unanswered,
+    translate,
+)
 from gateway.core.breaker import Breaker
 from gateway.core.events import Component
 from gateway.ports import Clock, Observer
@@ -31,6 +40,8 @@ _LATE = 1.1
 # them all at once fits in one time-out: with 16, up to 5 of the first 200 calls of a cold process did not. The others
 # wait here, where the clock of a command has not started.
 _AT_ONCE = 8
+_PIPELINED = 1_024
+"""On one connection no command waits for another's socket."""
 
 
 class RedisLink:
@@ -51,7 +62,7 @@ class RedisLink:
         self._timeout_s = timeout_s
         self._breaker = breaker or Breaker()
         self._health = Health(component, observer)
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE if not isinstance(client, PipelinedRedis) else _PIPELINED)
         self._prober = Behind(self._probe, pause_s=self._breaker.open_s / 2)
 
     @property
