@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from gateway.core.budget import Amount, Bid, Budget, Payer
 from gateway.core.chat import ChatRequest
-from gateway.core.chunks import Chunk, Mend
+from gateway.core.chunks import Chunk, Completion, Mend
 from gateway.core.events import Event
 from gateway.core.ladder import Rung
 from gateway.core.limits import Rate
@@ -73,6 +73,16 @@ class Upstream:
     mend: Mend | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A whole answer, with what `Upstream` says of one; `mend` has not been called."""
+
+    completion: Completion
+    dropped: tuple[str, ...] = ()
+    request_id: str | None = None
+    mend: Mend | None = None
+
+
 class Provider(Protocol):
     """One configured provider. It owns nothing that must be stopped: a reload makes new ones, and the old are
     forgotten with their last request."""
@@ -91,9 +101,14 @@ class Provider(Protocol):
     def chat(
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
     ) -> AbstractAsyncContextManager[Upstream]:
-        """Entered means accepted. A request with `stream: false` also yields chunks. Leaving closes the upstream
-        connection. Raises UpstreamError, and before anything is sent UnsupportedParameter for what the model cannot
-        honour; if `strict`, also where it would only drop hints."""
+        """A streamed request. Entered means accepted. Leaving closes the upstream connection. Raises UpstreamError, and
+        before anything is sent UnsupportedParameter for what the model cannot honour; if `strict`, also where it would
+        only drop hints."""
+
+    async def answer(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
+    ) -> Answered:
+        """A request with `stream: false`, to its end. Cancelling closes the upstream connection. Raises as `chat`."""
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """Forward an OpenAI embeddings request; returns the provider's OpenAI-shaped answer."""

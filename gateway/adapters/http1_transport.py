@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import lru_cache
+from types import TracebackType
 from urllib.parse import urlsplit
 
 import httpx
@@ -39,26 +40,21 @@ class Http1Transport:
         self._tls = tls
         self._idle: defaultdict[_Origin, list[Http1Connection]] = defaultdict(list)
 
-    @asynccontextmanager
-    async def post(
+    def post(
         self, url: str, headers: Mapping[str, str], body: bytes, connect_s: float
-    ) -> AsyncIterator[Response]:
+    ) -> AbstractAsyncContextManager[Response]:
         origin, start_line = _parse(url)
-        connection = self._take(origin) or await self._connect(origin, connect_s)
-        try:
-            connection.send(_head(start_line, headers, len(body)) + body)
-            status, received = await connection.head()
-            refuse_encoding(received)
-            async with aclosing(_body(connection)) as incoming:  # nobody can read on when the connection is reused
-                yield Response(status, received, incoming)
-        finally:
-            self._give_back(origin, connection)
+        return _Exchange(self, origin, _head(start_line, headers, len(body)) + body, connect_s)
 
     async def close(self) -> None:
         for connections in self._idle.values():
             for connection in connections:
                 connection.abort()
         self._idle.clear()
+
+    async def connection(self, origin: _Origin, connect_s: float) -> Http1Connection:
+        """An idle one, or a new one. Raises UpstreamUnreachable and UpstreamTimeout."""
+        return self._take(origin) or await self._connect(origin, connect_s)
 
     def _take(self, origin: _Origin) -> Http1Connection | None:
         idle = self._idle[origin]
@@ -70,7 +66,7 @@ class Http1Transport:
             connection.abort()
         return None
 
-    def _give_back(self, origin: _Origin, connection: Http1Connection) -> None:
+    def give_back(self, origin: _Origin, connection: Http1Connection) -> None:
         if connection.reusable:
             connection.idle_since_s = asyncio.get_running_loop().time()
             self._idle[origin].append(connection)
@@ -96,9 +92,53 @@ class Http1Transport:
         return self._tls
 
 
-async def _body(connection: Http1Connection) -> AsyncGenerator[bytes, None]:
-    while (part := await connection.read()) is not None:
-        yield part
+class _Exchange:
+    """One request and its response. A class and not a generator: the event loop keeps a list of every generator that
+    is waited for, which with the rest of its keeping cost 10 µs a request."""
+
+    __slots__ = ("_body", "_connect_s", "_connection", "_origin", "_request", "_transport")
+
+    def __init__(self, transport: Http1Transport, origin: _Origin, request: bytes, connect_s: float) -> None:
+        self._transport = transport
+        self._origin = origin
+        self._request = request
+        self._connect_s = connect_s
+
+    async def __aenter__(self) -> Response:
+        connection = self._connection = await self._transport.connection(self._origin, self._connect_s)
+        try:
+            connection.send(self._request)
+            status, received = await connection.head()
+            refuse_encoding(received)
+        except BaseException:
+            self._transport.give_back(self._origin, connection)
+            raise
+        self._body = _Body(connection)
+        return Response(status, received, self._body)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._body.connection = None
+        self._transport.give_back(self._origin, self._connection)
+
+
+class _Body:
+    """What arrives of a response, until its exchange is over: nobody reads on when the connection is another's."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: Http1Connection) -> None:
+        self.connection: Http1Connection | None = connection
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        part = await self.connection.read() if self.connection is not None else None
+        if part is None:
+            raise StopAsyncIteration
+        return part
 
 
 @lru_cache(maxsize=256)  # a provider has two or three addresses, all of them from the configuration

@@ -1,15 +1,16 @@
 """A provider over HTTP: any dialect over any transport, inside four deadlines.
 
 Theory of operation. `chat` encodes, waits for a slot, posts, and is entered when the provider has accepted: a 2xx
-head with the promised content type, and for a whole answer also its decoded body. What fails until then may be tried
-elsewhere. After that chunks are decoded as bytes arrive, and every failure is an UpstreamError with `reached` true.
-Leaving the context closes the chunks, and with them the connection, unless the body was read to its end.
+head with the promised content type. What fails until then may be tried elsewhere. After that chunks are decoded as
+bytes arrive, and every failure is an UpstreamError with `reached` true. Leaving the context closes the chunks, and with
+them the connection, unless the body was read to its end. `answer` is the same for a whole answer, in one go and inside
+one deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
@@ -18,7 +19,7 @@ import orjson
 from gateway.adapters.deadline import AttemptClock
 from gateway.adapters.transport import Response, Transport, read_whole
 from gateway.core.chat import ChatRequest
-from gateway.core.chunks import Chunk, split
+from gateway.core.chunks import Chunk, Completion
 from gateway.core.deadlines import Deadlines
 from gateway.core.errors import (
     UnsupportedParameter,
@@ -28,8 +29,8 @@ from gateway.core.errors import (
     UpstreamTimeout,
 )
 from gateway.core.plan import Model
-from gateway.dialects.dialect import Dialect, Target
-from gateway.ports import Upstream
+from gateway.dialects.dialect import Dialect, Target, WireRequest
+from gateway.ports import Answered, Upstream
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 _MAX_ERROR_BYTES = 64 * 1024
@@ -78,19 +79,29 @@ class HttpProvider:
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
     ) -> AsyncIterator[Upstream]:
         """See `ports.Provider.chat`."""
-        wire = self._dialect.encode(chat, Target(model.upstream, model.profile, max_output_tokens))
-        if strict and wire.dropped:
-            raise _strictly_refused(wire.dropped)
-        clock = AttemptClock(model.deadlines or self._deadlines, whole=not chat.stream)
+        wire = self._encoded(chat, model, max_output_tokens, strict)
+        clock = AttemptClock(model.deadlines or self._deadlines, whole=False)
         async with AsyncExitStack() as stack:
             response = await self._post(stack, clock, wire.path, wire.headers, wire.body)
-            if chat.stream:
-                _expect_events(response)
-                chunks = self._decoded(response, clock)
-            else:
-                chunks = _each(split(await self._whole(response, clock)))
-            async with aclosing(chunks):
+            _expect_events(response)
+            async with aclosing(self._decoded(response, clock)) as chunks:
                 yield Upstream(chunks, wire.dropped, _request_id(response), wire.mend)
+
+    async def answer(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
+    ) -> Answered:
+        """See `ports.Provider.answer`."""
+        wire = self._encoded(chat, model, max_output_tokens, strict)
+        clock = AttemptClock(model.deadlines or self._deadlines, whole=True)
+        if self._slots is None:
+            completion, request_id = await clock.wait_for(self._exchanged(wire, clock))
+        else:
+            await _a_slot(self._slots, clock)
+            try:
+                completion, request_id = await clock.wait_for(self._exchanged(wire, clock))
+            finally:
+                self._slots.release()
+        return Answered(completion, wire.dropped, request_id, wire.mend)
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """See `ports.Provider.embed`."""
@@ -101,6 +112,25 @@ class HttpProvider:
         async with AsyncExitStack() as stack:
             response = await self._post(stack, clock, self._embeddings_path, {}, request)
             return _embeddings(await clock.wait_for(read_whole(response)))
+
+    def _encoded(self, chat: ChatRequest, model: Model, max_output_tokens: int | None, strict: bool) -> WireRequest:
+        wire = self._dialect.encode(chat, Target(model.upstream, model.profile, max_output_tokens))
+        if strict and wire.dropped:
+            raise _strictly_refused(wire.dropped)
+        return wire
+
+    async def _exchanged(self, wire: WireRequest, clock: AttemptClock) -> tuple[Completion, str | None]:
+        """A whole answer, and the provider's own id for it."""
+        headers = {**self._headers, **wire.headers}
+        async with self._transport.post(self._base_url + wire.path, headers, wire.body, clock.connect_s) as response:
+            if not 200 <= response.status < 300:
+                raise self._without_key(await self._refusal(response, clock))
+            body = await read_whole(response)
+        try:
+            return self._dialect.decode(body), _request_id(response)
+        except UpstreamError as error:
+            self._mend(error)
+            raise
 
     async def _post(
         self, stack: AsyncExitStack, clock: AttemptClock, path: str, headers: Mapping[str, str], body: bytes
@@ -122,14 +152,6 @@ class HttpProvider:
         except UpstreamError:
             body = b""
         return self._dialect.error(response.status, response.headers, body)
-
-    async def _whole(self, response: Response, clock: AttemptClock) -> Chunk:
-        body = await clock.wait_for(read_whole(response))
-        try:
-            return self._dialect.decode(body)
-        except UpstreamError as error:
-            self._mend(error)
-            raise
 
     async def _decoded(self, response: Response, clock: AttemptClock) -> AsyncGenerator[Chunk, None]:
         """Chunks as early as their bytes arrive."""
@@ -184,11 +206,6 @@ def _expect_events(response: Response) -> None:
 
 def _request_id(response: Response) -> str | None:
     return next((response.headers[name] for name in _REQUEST_ID_HEADERS if name in response.headers), None)
-
-
-async def _each(chunks: Iterable[Chunk]) -> AsyncGenerator[Chunk, None]:
-    for chunk in chunks:
-        yield chunk
 
 
 def _embeddings(body: bytes) -> dict[str, Any]:

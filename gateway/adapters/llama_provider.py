@@ -15,7 +15,7 @@ from gateway.adapters.child_process import ChildNotReady
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import UpstreamTimeout
 from gateway.core.plan import Model
-from gateway.ports import Provider, Upstream
+from gateway.ports import Answered, Provider, Upstream
 
 
 class LocalModel(Protocol):
@@ -75,6 +75,11 @@ class LlamaProvider:
         provider = await self._when_ready(model)
         async with provider.chat(chat, model, max_output_tokens, strict=strict) as upstream:
             yield upstream
+
+    async def answer(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
+    ) -> Answered:
+        return await (await self._when_ready(model)).answer(chat, model, max_output_tokens, strict=strict)
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         return await (await self._when_ready(model)).embed(body, model)

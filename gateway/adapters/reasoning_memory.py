@@ -19,9 +19,9 @@ from typing import Any
 import orjson
 
 from gateway.core.chat import ChatRequest, Message
-from gateway.core.chunks import Assembler, Chunk
+from gateway.core.chunks import Assembler, Chunk, Completion
 from gateway.core.plan import Model
-from gateway.ports import Cache, Provider, Upstream
+from gateway.ports import Answered, Cache, Provider, Upstream
 
 TTL_S = 3_600
 """An hour: a tool loop whose tools take longer goes on without its reasoning."""
@@ -59,6 +59,15 @@ class ReasoningMemory:
             async with aclosing(self._remembered(upstream.chunks)) as chunks:
                 yield replace(upstream, chunks=chunks)
 
+    async def answer(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
+    ) -> Answered:
+        """See `ports.Provider.answer`."""
+        answered = await self._provider.answer(await self._refilled(chat), model, max_output_tokens, strict=strict)
+        if chat.body.get("tools"):
+            await self._keep(answered.completion)
+        return answered
+
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         return await self._provider.embed(body, model)
 
@@ -84,11 +93,11 @@ class ReasoningMemory:
             answer.add(chunk)
             if not kept and "tool_calls" in answer.finish_reasons.values():
                 kept = True
-                await self._keep(answer)
+                await self._keep(answer.completion())
             yield chunk
 
-    async def _keep(self, answer: Assembler) -> None:
-        for choice in answer.completion()["choices"]:
+    async def _keep(self, completion: Completion) -> None:
+        for choice in completion["choices"]:
             message = choice["message"]
             reasoning = message.get("reasoning_content")
             for call in (message.get("tool_calls") or ()) if reasoning else ():

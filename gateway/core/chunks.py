@@ -165,12 +165,17 @@ class Assembler:
         return completion
 
 
-def assemble(chunks: Iterable[Chunk]) -> Completion:
-    """The whole answer that these chunks stream."""
+def assembled(chunks: Iterable[Chunk]) -> Assembler:
+    """An assembler that has taken these chunks."""
     assembler = Assembler()
     for chunk in chunks:
         assembler.add(chunk)
-    return assembler.completion()
+    return assembler
+
+
+def assemble(chunks: Iterable[Chunk]) -> Completion:
+    """The whole answer that these chunks stream."""
+    return assembled(chunks).completion()
 
 
 def _grow(into: dict[str, Any], delta: Mapping[str, Any]) -> int:

@@ -78,7 +78,8 @@ class Dispatch:
         try:
             yield flight
         finally:
-            await shielded(flight.land())
+            if not flight.landed:
+                await shielded(flight.land())
 
     def _set_deadline(self, trail: Trail) -> None:
         """The client's own, which holds for everything: attempts, waits between them, and the last chunk."""
@@ -151,7 +152,7 @@ class Dispatch:
 
     def _review(self, trail: Trail, flight: Flight) -> Finding | None:
         call = trail.call
-        found = review(call.chat, flight.answer.completion(), call.service.review, self._head)
+        found = review(call.chat, flight.so_far(), call.service.review, self._head)
         if found is not None:
             trail.passed_over.append(f"{flight.model.name} did not pass review ({found.check})")
         return found

@@ -8,9 +8,9 @@ soon as its last chunk has been taken and before the client has seen the end, so
 always in the ledger. A cut one is charged for what upstream had produced, a failed one for the prompt if upstream
 had accepted it, a refused one for nothing.
 
-Where the provider could not do what was asked (`Upstream.mend`), or the answer is to be reviewed, take-off takes the
-whole answer, mends it, and only then says any of it; an answer that cannot be mended is charged, and another may be
-tried.
+An answer that is not streamed is there whole at take-off, and never becomes chunks unless somebody wants them. Where
+the provider could not do what was asked (`mend`), or the answer is to be reviewed, a streamed one is taken whole too,
+mended, and only then is any of it said; an answer that cannot be mended is charged, and another may be tried.
 
 An answer whose provider reported no usage ends with the gateway's own count, so that a client always finds one.
 """
@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
 from gateway.core.budget import Amount
-from gateway.core.chunks import Assembler, Chunk, Mend, split
+from gateway.core.chunks import Assembler, Chunk, Completion, Mend, assembled, split
 from gateway.core.errors import OutOfTime, UnsupportedParameter, UpstreamError, UpstreamMalformed
 from gateway.core.estimate import prompt_likely
 from gateway.core.options import Options
@@ -49,13 +49,16 @@ class Flight:
 
     def __init__(self, ground: Ground, trail: Trail, model: Model, hold: Hold) -> None:
         self.model = model
-        self.answer = Assembler()
+        self.whole: Completion | None = None
+        """The answer, if it was there at once."""
         self.dropped: tuple[str, ...] = ()
         self.estimated = False
         self._ground = ground
         self._trail = trail
         self._hold = hold
+        self._assembler = Assembler()
         self._upstream = AsyncExitStack()
+        self._seen: Completion | None = None
         self._chunks: AsyncIterator[Chunk] | None = None
         self._first: list[Chunk] = []
         self._billable = True
@@ -65,17 +68,10 @@ class Flight:
         """With `whole` the answer is there to its end. Raises UpstreamError, or UnsupportedParameter; the flight must
         then still `land`."""
         try:
-            call = self._trail.call
-            strict, asked = call.options.strict, self._trail.asked
-            upstream = await self._upstream.enter_async_context(
-                hosts.chat(call.chat, self.model, max_output_tokens, strict=strict, asked=asked)
-            )
-            self.dropped = upstream.dropped
-            self._chunks = upstream.chunks
-            if whole or upstream.mend is not None:
-                await self._take_whole(upstream.mend)
+            if self._trail.call.chat.stream:
+                await self._begin(hosts, max_output_tokens, whole)
             else:
-                await self._wait_for_substance()
+                await self._ask(hosts, max_output_tokens)
         except UpstreamError as error:
             self._billable = error.reached
             raise
@@ -84,16 +80,32 @@ class Flight:
             raise
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """The answer as it comes; at its natural end the flight has landed."""
+        """A streamed answer as it comes; at its natural end the flight has landed."""
         assert self._chunks is not None
         for chunk in self._first:
             yield chunk
         async for chunk in self._chunks if self._trail.ends_at_s is None else self._in_time(self._chunks):
             yield self._taken(chunk)
         await shielded(self.land())
-        self.estimated = self.answer.usage is None
+        self.estimated = self._assembler.usage is None
         if self.estimated:
-            yield self._taken(self.answer.usage_chunk(self._trail.answered))
+            yield self._taken(self._assembler.usage_chunk(self._trail.answered))
+
+    async def completion(self) -> Completion:
+        """The whole answer, of a streamed one what has not been taken yet included; the flight has landed."""
+        if self.whole is None:
+            if not self._landed:
+                async with aclosing(self.chunks()) as chunks:
+                    async for _ in chunks:
+                        pass
+            return self._assembler.completion()
+        if self.whole.get("usage") is not None:
+            await self.land()  # nothing in it waits but the ledger, which minds a cancellation itself
+        else:
+            await shielded(self.land())
+            self.estimated = True
+            self.whole["usage"] = self._trail.answered.to_openai()
+        return self.whole
 
     async def land(self) -> None:
         """Close and charge, once."""
@@ -105,8 +117,39 @@ class Flight:
         finally:
             usage = await self._used()
             nano_usd = self.model.price.charge(usage, self._trail.call.asked_at_s)
-            self._trail.charged(usage, from_nano(nano_usd), answer=bool(self._first))
+            answered = self.whole is not None or bool(self._first)
+            self._trail.charged(usage, from_nano(nano_usd), answer=answered)
             await self._ground.ledger.settle(self._hold, Amount(usage.total_tokens, nano_usd))
+
+    @property
+    def landed(self) -> bool:
+        return self._landed
+
+    def so_far(self) -> Completion:
+        """What has come of the answer."""
+        return self._assembler.completion() if self.whole is None else self.whole
+
+    async def _ask(self, hosts: Hosts, max_output_tokens: int | None) -> None:
+        call, asked = self._trail.call, self._trail.asked
+        answered = await hosts.answer(call.chat, self.model, max_output_tokens, strict=call.options.strict, asked=asked)
+        self.dropped = answered.dropped
+        self._seen = answered.completion
+        whole = answered.completion if answered.mend is None else answered.mend(answered.completion)
+        if not whole.get("created"):
+            whole["created"] = int(call.asked_at_s)
+        self.whole = whole
+
+    async def _begin(self, hosts: Hosts, max_output_tokens: int | None, whole: bool) -> None:
+        call, asked = self._trail.call, self._trail.asked
+        upstream = await self._upstream.enter_async_context(
+            hosts.chat(call.chat, self.model, max_output_tokens, strict=call.options.strict, asked=asked)
+        )
+        self.dropped = upstream.dropped
+        self._chunks = upstream.chunks
+        if whole or upstream.mend is not None:
+            await self._take_whole(upstream.mend)
+        else:
+            await self._wait_for_substance()
 
     async def _in_time(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
         """The same chunks, as long as the client waits."""
@@ -134,28 +177,29 @@ class Flight:
         assert self._chunks is not None
         async for chunk in self._chunks:
             self._taken(chunk)
-        completion = self.answer.completion()
+        completion = self._assembler.completion()
         if not completion["choices"]:
             raise UpstreamMalformed(f"{self.model.provider} sent an empty answer.", reached=True)
         if mend is not None:
             completion = mend(completion)
-        self.answer = Assembler()
+        self._assembler = Assembler()
         self._first = [self._taken(chunk) for chunk in split(completion)]
 
     def _taken(self, chunk: Chunk) -> Chunk:
         if not chunk.get("created"):
             chunk["created"] = int(self._trail.call.asked_at_s)
-        self.answer.add(chunk)
+        self._assembler.add(chunk)
         return chunk
 
     async def _used(self) -> Usage:
         """Upstream's own word where it gave one, else what was seen, counted here and marked as an estimate."""
-        reported = self.answer.usage
+        reported = self._seen.get("usage") if self._seen is not None else self._assembler.usage
         if reported is not None:
             return Usage.from_openai(reported)
         if not self._billable:
             return Usage()
-        produced = await self._ground.counter.count(self.answer.text())
+        seen = self._assembler if self._seen is None else assembled(split(self._seen))
+        produced = await self._ground.counter.count(seen.text())
         return Usage(prompt_likely(self._trail.call.chat), produced, source="estimated")
 
 

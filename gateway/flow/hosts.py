@@ -33,7 +33,7 @@ from gateway.core.plan import Model
 from gateway.core.recent_times import RecentTimes
 from gateway.core.retry_budget import RetryBudget
 from gateway.core.slot_queue import SlotQueue
-from gateway.ports import Clock, Observer, Provider, Upstream
+from gateway.ports import Answered, Clock, Observer, Provider, Upstream
 
 Asked = Counter[str]
 """How often one request has asked each host, by the host's id."""
@@ -182,6 +182,16 @@ class Hosts:
             ):
                 visit.offered = True
                 yield replace(upstream, chunks=chunks)
+
+    async def answer(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool, asked: Asked
+    ) -> Answered:
+        """As `ports.Provider.answer`, at the best host, which is then in `asked`."""
+        host, provider = self._choose(model, asked)
+        with self._visit(host, model, asked) as visit:
+            answered = await provider.answer(chat, model, max_output_tokens, strict=strict)
+            visit.whole()
+            return answered
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """As `ports.Provider.embed`, at the best host."""

@@ -105,14 +105,15 @@ class Pipeline:
                 SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail, plan, found))
             )
 
-    def _keeping(self, trail: Trail, plan: Plan, found: Found) -> Callable[[Flight], Awaitable[None]]:
+    def _keeping(self, trail: Trail, plan: Plan, found: Found) -> Callable[[Flight, Completion], Awaitable[None]]:
         """What a model below the planned one answered, in its need, is not kept: it would go on answering after it. Nor
         is what did not pass its review."""
 
-        async def keep(flight: Flight) -> None:
+        async def keep(flight: Flight, completion: Completion) -> None:
             failed = trail.review is not None and trail.review.result == "failed"
             if flight.model.tier.rank >= plan.attempts[0].tier.rank and not failed:
-                await self._lookup.keep(trail.call, found, _entry(flight))
+                entry = Entry(completion, flight.model.name, flight.dropped, flight.estimated)
+                await self._lookup.keep(trail.call, found, entry)
 
         return keep
 
@@ -170,10 +171,6 @@ class Pipeline:
             allowed = (model for model in self._catalog.routed() if service.may_route_to(model.tier))
             self._baselines[service.name] = named or dearest(allowed, call.asked_at_s)
         return self._baselines[service.name]
-
-
-def _entry(flight: Flight) -> Entry:
-    return Entry(flight.answer.completion(), flight.model.name, flight.dropped, flight.estimated)
 
 
 class _Replay:

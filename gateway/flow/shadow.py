@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -104,10 +103,7 @@ class Shadow:
         """The whole answer of this model and no other."""
         only = Plan((model,), f"model:{model.name}", model.tier, pinned=True, reasons=("shadow",))
         async with self._dispatch.open(trail, only) as flight:
-            async with aclosing(flight.chunks()) as chunks:
-                async for _ in chunks:
-                    pass
-            return flight.answer.completion()
+            return await flight.completion()
 
     async def _compared(self, call: Call, served: Completion, fresh: Completion) -> _Check:
         one, two = said(served), said(fresh)

@@ -26,7 +26,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 
 import orjson
 
-from gateway.core.chunks import Chunk, Completion
+from gateway.core.chunks import Chunk, Completion, split
 from gateway.core.errors import Unavailable
 from gateway.flow.call import Trail
 from gateway.flow.flight import Flight
@@ -45,7 +45,7 @@ class SharedFlight:
         self,
         trail: Trail,
         opening: AbstractAsyncContextManager[Flight],
-        keep: Callable[[Flight], Awaitable[None]],
+        keep: Callable[[Flight, Completion], Awaitable[None]],
     ) -> None:
         self.trail = trail
         self.flight: Flight | None = None
@@ -105,11 +105,14 @@ class SharedFlight:
     async def more(self, number: int) -> bool:
         """Waits for that chunk; False at the end. Raises what broke the flight off."""
         while number >= self._dropped + len(self._chunks):
-            if self.ended:
-                if self._completion is None:
-                    raise self._why()
+            if not self.ended:
+                await self._listen()
+            elif self._completion is None:
+                raise self._why()
+            elif not self._chunks:  # it came whole, and this is the first who wants it in pieces
+                self._chunks = split(self._completion)
+            else:
                 return False
-            await self._listen()
         return True
 
     def chunk(self, number: int) -> Chunk | None:
@@ -139,11 +142,13 @@ class SharedFlight:
             async with self._opening as flight:
                 self.flight = flight
                 self._off.set()
-                async with aclosing(flight.chunks()) as chunks:
-                    async for chunk in chunks:
-                        await self._publish(chunk)
-                await self._keep(flight)
-                self._completion = flight.answer.completion()
+                if flight.whole is None:
+                    async with aclosing(flight.chunks()) as chunks:
+                        async for chunk in chunks:
+                            await self._publish(chunk)
+                completion = await flight.completion()
+                await self._keep(flight, completion)
+                self._completion = completion
         except Exception as error:  # the border between the task and its readers, to whom it is raised instead
             self.failure = error
 

@@ -11,7 +11,7 @@ from gateway.adapters.http_provider import HttpProvider
 from gateway.adapters.httpx_transport import HttpxTransport
 from gateway.adapters.transport import Transport
 from gateway.core.chat import ChatRequest
-from gateway.core.chunks import Chunk, assemble
+from gateway.core.chunks import Chunk, assemble, split
 from gateway.core.deadlines import Deadlines
 from gateway.core.errors import (
     UnsupportedParameter,
@@ -83,7 +83,10 @@ async def ask(asked: HttpProvider, upstream: Upstream, *, stream: bool = True) -
 
 
 async def collect(asked: HttpProvider, upstream: Upstream, into: list[Chunk], *, stream: bool = True) -> None:
-    """Also keeps what came before a failure."""
+    """Also keeps what came before a failure. A whole answer is taken apart."""
+    if not stream:
+        into += split((await asked.answer(request(stream=False), model(upstream), None)).completion)
+        return
     async with asked.chat(request(stream=stream), model(upstream), None) as answer:
         async for chunk in answer.chunks:
             into.append(chunk)
@@ -150,7 +153,7 @@ async def test_being_cancelled_before_the_first_token_closes_the_upstream(
     ids=["401", "503", "html-500", "html-200", "hang-up", "gzip"],
 )
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-async def test_failures_before_the_first_chunk_come_before_the_context_is_entered(
+async def test_failures_before_the_first_chunk_come_before_anything_is_said(
     openai_upstream: Upstream,
     transport: Transport,
     step: loopback.Step,
@@ -159,11 +162,10 @@ async def test_failures_before_the_first_chunk_come_before_the_context_is_entere
     stream: bool,
 ) -> None:
     openai_upstream.script(step)
-    entered = False
+    chunks: list[Chunk] = []
     with pytest.raises(error) as raised:
-        async with provider(openai_upstream, transport).chat(request(stream=stream), model(openai_upstream), None):
-            entered = True
-    assert not entered
+        await collect(provider(openai_upstream, transport), openai_upstream, chunks, stream=stream)
+    assert not chunks
     assert raised.value.reached is reached
 
 

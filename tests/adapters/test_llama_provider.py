@@ -16,7 +16,7 @@ from gateway.adapters.httpx_transport import HttpxTransport
 from gateway.adapters.llama_child import Engine, LlamaServer
 from gateway.adapters.llama_provider import LlamaProvider
 from gateway.core.chat import ChatRequest, parse_chat
-from gateway.core.chunks import Chunk
+from gateway.core.chunks import Chunk, split
 from gateway.core.deadlines import Deadlines
 from gateway.core.errors import UpstreamTimeout
 from gateway.core.plan import Model
@@ -50,6 +50,8 @@ def hello(**body: Any) -> ChatRequest:
 
 
 async def answer(provider: LlamaProvider, chat: ChatRequest, model: Model = TINY) -> list[Chunk]:
+    if not chat.stream:
+        return split((await provider.answer(chat, model, None)).completion)
     async with provider.chat(chat, model, None) as upstream:
         return [chunk async for chunk in upstream.chunks]
 

@@ -48,7 +48,10 @@ async def ask(upstream: loopback.Upstream, cache: KeptHere, *messages: dict[str,
     provider = HttpProvider("deepseek", upstream.base_url, upstream.api_key, DeepSeek(), transport)
     chat = parse_chat({"model": "m", "messages": list(messages), "tools": [WEATHER], "stream": stream})
     try:
-        async with ReasoningMemory(provider, cache).chat(chat, MODEL, None) as answer:
+        remembering = ReasoningMemory(provider, cache)
+        if not stream:
+            return (await remembering.answer(chat, MODEL, None)).completion["choices"][0]["message"]
+        async with remembering.chat(chat, MODEL, None) as answer:
             return assemble([chunk async for chunk in answer.chunks])["choices"][0]["message"]
     finally:
         await transport.close()

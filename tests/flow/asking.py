@@ -16,7 +16,7 @@ from gateway.adapters.clock import SystemClock
 from gateway.adapters.memory_cache import MemoryCache
 from gateway.core.budget import Amount, Bid, Payer
 from gateway.core.chat import ChatRequest, parse_chat
-from gateway.core.chunks import Chunk
+from gateway.core.chunks import Chunk, assemble
 from gateway.core.errors import UpstreamError
 from gateway.core.false_hits import FalseHits
 from gateway.core.ladder import Rung
@@ -37,7 +37,7 @@ from gateway.flow.meaning import Meaning, MeaningRules
 from gateway.flow.pipeline import Pipeline
 from gateway.flow.routing import Routing, RoutingMemory
 from gateway.flow.tasks import Tasks
-from gateway.ports import Hold, Standing, Upstream
+from gateway.ports import Answered, Hold, Standing, Upstream
 from tests.fixtures.semantic import EventList
 
 MODEL = Model("m", "p", "m", Tier.LIGHT, Price(Rates(Decimal(1), Decimal(1))))
@@ -68,6 +68,12 @@ class Script:
             yield Upstream(self._chunks())
         finally:
             self.closed += 1
+
+    async def answer(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
+    ) -> Answered:
+        async with self.chat(chat, model, max_output_tokens, strict=strict) as upstream:
+            return Answered(assemble([chunk async for chunk in upstream.chunks]))
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         raise AssertionError("nobody asks for embeddings here")
@@ -117,7 +123,7 @@ class Words:
 
 
 def call(id: str, text: str = "Hello?", service: str = "a", options: Options = DEFAULT, **body: Any) -> Call:
-    chat = parse_chat({"model": "m", "messages": [{"role": "user", "content": text}], **body})
+    chat = parse_chat({"model": "m", "messages": [{"role": "user", "content": text}], "stream": True, **body})
     return Call(id, Service(service, cache_scope=f"service:{service}"), chat, options, SystemClock().monotonic_s(), 0.0)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.core.chat import ChatRequest, parse_chat
-from gateway.core.chunks import Chunk
+from gateway.core.chunks import Chunk, assemble
 from gateway.core.errors import (
     UpstreamCut,
     UpstreamError,
@@ -22,7 +22,7 @@ from gateway.core.errors import (
 from gateway.core.events import BreakerClosed, BreakerOpened
 from gateway.core.plan import Model
 from gateway.flow.hosts import BreakerRules, Fleet, Hosts
-from gateway.ports import Upstream
+from gateway.ports import Answered, Upstream
 from tests.fixtures.semantic import EventList
 from tests.flow.asking import MODEL, chunk
 
@@ -63,6 +63,12 @@ class Answering:
         if self.failure is not None and not self.late:
             raise self.failure
         yield Upstream(self._chunks())
+
+    async def answer(
+        self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
+    ) -> Answered:
+        async with self.chat(chat, model, max_output_tokens, strict=strict) as upstream:
+            return Answered(assemble([chunk async for chunk in upstream.chunks]))
 
     async def _chunks(self) -> AsyncIterator[Chunk]:
         self.clock.now_s += self.took_s
@@ -231,3 +237,13 @@ async def test_a_host_is_busy_while_it_has_a_request_and_what_has_no_slot_waits(
 def test_nobody_waits_where_the_slots_are_not_known() -> None:
     stand = Stand()
     assert stand.hosts(Answering(stand.clock)).in_queue() is None
+
+
+async def test_a_whole_answer_counts_as_begun_and_ended() -> None:
+    stand = Stand()
+    hosts = stand.hosts(answering := Answering(stand.clock))
+    asked: Counter[str] = Counter()
+    answered = await hosts.answer(CHAT, MODEL, None, strict=False, asked=asked)
+    assert answered.completion["choices"][0]["message"]["content"] == "Hello"
+    assert (answering.asked, sum(asked.values())) == (1, 1)
+    assert hosts.latency_s(MODEL) == pytest.approx(0.1)

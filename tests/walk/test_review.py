@@ -253,12 +253,14 @@ async def test_all_at_once_against_one_budget_overspend_nothing(
     limit = 40 * COST_USD[LIGHT] + 5 * COST_USD[MEDIUM]
     config = reviewing(four_providers, budget={"usd": float(limit), "ladder": {"cheaper": None, "local": None}})
     async with running(tmp_path, config) as gateway:
-        asked = [ask(gateway, f"{QUESTION} ({number})", max_tokens=20) for number in range(40)]
+        asked = [gateway.ask(f"{QUESTION} ({number})", "auto", KEY, max_tokens=20) for number in range(40)]
         answers = await asyncio.gather(*asked)
         finished = [await gateway.events.next(RequestFinished) for _ in range(40)]
         sums = await account_sums(redis_url, "shop")
-    reviews = [answer.headers["x-thriftgate-review"] for answer in answers]
-    assert set(reviews) == {"escalated:count", "failed:count"}
+    # Bounds are reserved, and 40 of them at once are more than what 40 answers cost: some may hear 429 first.
+    reviews = {answer.headers["x-thriftgate-review"] for answer in answers if answer.status_code == 200}
+    assert reviews <= {"escalated:count", "failed:count"} and "failed:count" in reviews
+    assert {answer.status_code for answer in answers} <= {200, 429}
     assert "reserved_nano_usd" not in sums
     assert sums["settled_nano_usd"] == int(sum(event.cost_usd for event in finished) * 10**9) <= int(limit * 10**9)
 
