@@ -2,9 +2,10 @@
 
 Reads the Azure and Mooncake traces (token counts and times, no text) from `$THRIFTGATE_EVAL_DATA/routing` (default
 `../shared/data/routing`) and sends each request through the gateway's own planner, with the shipped models and their
-prices. A trace has no prompts to classify, so the share of each tier is an assumption, and is printed as one. Exits
-with 1 when the founding article's table, replayed at its own prices, is not what the study and plain arithmetic say;
-with 0 without data.
+prices, under a policy of tier shares: a trace has no prompts to judge, so each request's place among the others, easy
+to hard, is an assumption, and is printed as one. Whether a conversation stays where its prefix is cached is the
+planner's own decision. Exits with 1 when the founding article's table, replayed at its own prices, is not what the
+study and plain arithmetic say; with 0 without data.
 """
 
 from __future__ import annotations
@@ -12,20 +13,25 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
 from gateway.adapters.genai_price_book import price_of
 from gateway.catalog import build_catalogs
 from gateway.core.chat import parse_chat
-from gateway.core.options import Options
+from gateway.core.features import features_of
+from gateway.core.forecast import Forecast
+from gateway.core.options import DEFAULT
 from gateway.core.plan import Catalog, Model
-from gateway.core.planning import make_plan
+from gateway.core.planning import Known, make_plan
+from gateway.core.policy import Judged, Policy, TierShares
 from gateway.core.pricing import Price, Rates
 from gateway.core.tiers import Tier
 from gateway.core.usage import Usage
+from gateway.core.warmth import Warm
 from gateway.service_catalog import ANONYMOUS
 from gateway.settings import load
 from tests.eval.semantic import data_folder
@@ -64,35 +70,23 @@ class Trace:
         return sum(one.input_tokens + one.output_tokens for one in self.asked)
 
 
-Tiers = Callable[[int, Asked], Tier]
-"""The tier of the request at an index."""
+Place = Callable[[int, Asked], float]
+"""How hard the request at an index is taken to be: the share of all that are easier, 0 to 1."""
 
 
-def all_heavy(at: int, asked: Asked) -> Tier:
-    return Tier.HEAVY
+def evenly(at: int, asked: Asked) -> float:
+    """Whatever the size: of every hundred requests each is in a place of its own."""
+    return at * 37 % 100 / 100  # 37 and 100 share no factor
 
 
-def independent(light: int, medium: int) -> Tiers:
-    """So many per cent light and medium, the rest heavy, whatever the size: every hundred requests have the mix."""
-
-    def tier(at: int, asked: Asked) -> Tier:
-        place = at * 37 % 100  # 37 and 100 share no factor, so each place comes once in a hundred
-        return Tier.LIGHT if place < light else Tier.MEDIUM if place < light + medium else Tier.HEAVY
-
-    return tier
-
-
-def longest_heavy(trace: Trace, light: int, medium: int) -> Tiers:
-    """The same shares, with the longest requests heavy and the shortest light: the dearest way to have them."""
+def by_size(trace: Trace) -> Place:
+    """The longest are the hardest: the dearest way to have the same shares."""
     sizes = sorted(one.input_tokens + one.output_tokens for one in trace.asked)
-    light_to = sizes[len(sizes) * light // 100 - 1]
-    medium_to = sizes[len(sizes) * (light + medium) // 100 - 1]
 
-    def tier(at: int, asked: Asked) -> Tier:
-        size = asked.input_tokens + asked.output_tokens
-        return Tier.LIGHT if size <= light_to else Tier.MEDIUM if size <= medium_to else Tier.HEAVY
+    def place(at: int, asked: Asked) -> float:
+        return bisect_left(sizes, asked.input_tokens + asked.output_tokens) / len(sizes)
 
-    return tier
+    return place
 
 
 @dataclass(slots=True)
@@ -102,52 +96,81 @@ class Warmth:
     seen_s: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def usage(self, model: Model, asked: Asked) -> Usage:
+        return self._charged(model, asked, self.read_tokens(model, asked))
+
+    def read_tokens(self, model: Model, asked: Asked) -> int:
+        """How much of the prompt is cached at a model."""
         read = 0
         for block in asked.blocks[: asked.input_tokens // BLOCK_TOKENS]:
             if asked.at_s - self.seen_s.get((model.name, block), -PREFIX_KEPT_S) >= PREFIX_KEPT_S:
                 break
             read += BLOCK_TOKENS
+        return read
+
+    def warmest(self, models: Sequence[Model], asked: Asked) -> Warm | None:
+        """The model that has most of the prompt cached. How many turns there were is not in a trace: one."""
+        tokens, name = max((self.read_tokens(model, asked), model.name) for model in models)
+        return Warm(name, tokens) if tokens else None
+
+    def _charged(self, model: Model, asked: Asked, read: int) -> Usage:
         self.seen_s.update(((model.name, block), asked.at_s) for block in asked.blocks)
         written = asked.input_tokens // BLOCK_TOKENS * BLOCK_TOKENS - read if asked.blocks else 0
         bills_writes = model.price.rates.cache_write_usd is not None
         return Usage(asked.input_tokens, asked.output_tokens, read, written if bills_writes else 0)
 
 
+ALL_HEAVY = TierShares(0.0, 0.0)
+
+
 class Planner:
-    """The gateway's own, asked once for every size and tier: nothing else of a recorded request is known to it."""
+    """The gateway's own, under shares of tiers. It is asked once for every size and place, and again wherever a prefix
+    is cached; nothing else of a recorded request is known to it."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._planned: dict[tuple[int, Tier], Model] = {}
+        self.catalog = catalog
+        self._planned: dict[tuple[int, TierShares, float], Model] = {}
 
-    def first(self, asked: Asked, tier: Tier) -> Model:
+    def first(self, asked: Asked, shares: TierShares, place: float, warm: Warm | None = None) -> Model:
         """The model that would be asked first."""
-        known = (asked.input_tokens, tier)
-        if known not in self._planned:
-            prompt = {"model": "auto", "messages": [{"role": "user", "content": "word" * asked.input_tokens}]}
-            plan = make_plan(parse_chat(prompt), Options(tier=tier), ANONYMOUS, self._catalog, MONDAY_NOON)
-            self._planned[known] = plan.attempts[0]
-        return self._planned[known]
+        if warm is not None:
+            return self._plan(asked, shares, place, warm)
+        same = (asked.input_tokens, shares, place)
+        if same not in self._planned:
+            self._planned[same] = self._plan(asked, shares, place, None)
+        return self._planned[same]
+
+    def _plan(self, asked: Asked, shares: TierShares, place: float, warm: Warm | None) -> Model:
+        chat = parse_chat({"model": "auto", "messages": [{"role": "user", "content": "word" * asked.input_tokens}]})
+        service = replace(ANONYMOUS, policy=Policy(shares=shares))
+        known = Known(NO_FEATURES, Judged(Forecast(0.0, 0.0, 0.0), place), warm=warm)
+        return make_plan(chat, DEFAULT, service, self.catalog, MONDAY_NOON, known).attempts[0]
+
+
+NO_FEATURES = features_of(parse_chat({"model": "auto", "messages": [{"role": "user", "content": "word"}]}))
 
 
 def cost_usd(
     trace: Trace,
     planner: Planner,
-    tiers: Tiers,
+    shares: TierShares,
+    place: Place = evenly,
     *,
     prefixes: bool = False,
+    stays: bool = False,
     repeats: bool = False,
     hits_percent: int = 0,
 ) -> Decimal:
-    """Dollars of the whole trace. `prefixes`: providers' prompt caches are used; `repeats`: a prompt whose blocks and
-    size all came before is answered from the exact cache; `hits_percent`: so many of every hundred are hits as well."""
+    """Dollars of the whole trace. `prefixes`: providers' prompt caches are used; `stays`: the planner knows of them;
+    `repeats`: a prompt whose blocks and size all came before is answered from the exact cache; `hits_percent`: so many
+    of every hundred are hits as well."""
     total, warmth, answered = Decimal(0), Warmth(), set[tuple[int, tuple[int, ...]]]()
     for at, asked in enumerate(trace.asked):
         same = (asked.input_tokens, asked.blocks)
         if (repeats and asked.blocks and same in answered) or at * 61 % 100 < hits_percent:
             continue
         answered.add(same)
-        model = planner.first(asked, tiers(at, asked))
+        warm = warmth.warmest(planner.catalog.routed(), asked) if stays else None
+        model = planner.first(asked, shares, place(at, asked), warm)
         usage = warmth.usage(model, asked) if prefixes else Usage(asked.input_tokens, asked.output_tokens)
         total += model.price.cost(usage, MONDAY_NOON + asked.at_s)
     return total
@@ -190,35 +213,30 @@ def traces(folder: Path) -> Iterator[Trace]:
             )
 
 
-MIXES = ((70, 20), (50, 45), (30, 30))
-"""Per cent light and medium: the article's, about that of 211 hand-labelled prompts, and a heavy one."""
+MIXES = (TierShares(0.7, 0.2), TierShares(0.5, 0.45), TierShares(0.3, 0.3))
+"""The article's, about that of 211 hand-labelled prompts, and a heavy one."""
 
 
 def print_trace(trace: Trace, planner: Planner) -> None:
     known = "exact repeats and prompt prefixes by their block ids" if trace.asked[0].blocks else "none known"
     print(f"\n{trace.name}: {len(trace.asked):,} requests, {trace.tokens:,} tokens in {trace.days * 24:.2f} h; {known}")
-    heavy = cost_usd(trace, planner, all_heavy)
+    heavy = cost_usd(trace, planner, ALL_HEAVY)
     _row(trace, "all heavy", heavy, heavy)
+    hits = {"repeats": True, "prefixes": True} if trace.asked[0].blocks else {"hits_percent": 15}
     if trace.asked[0].blocks:
-        _row(trace, "all heavy + prompt caches", cost_usd(trace, planner, all_heavy, prefixes=True), heavy)
-    for light, medium in MIXES:
-        mix = f"{light}/{medium}/{100 - light - medium}"
-        _row(trace, f"{mix} routed", cost_usd(trace, planner, independent(light, medium)), heavy)
-        _row(
-            trace,
-            f"{mix} routed, longest are heavy",
-            cost_usd(trace, planner, longest_heavy(trace, light, medium)),
-            heavy,
-        )
-        cached = cost_usd(
-            trace,
-            planner,
-            independent(light, medium),
-            prefixes=True,
-            repeats=True,
-            hits_percent=0 if trace.asked[0].blocks else 15,
-        )
-        _row(trace, f"{mix} routed + caches", cached, heavy)
+        _row(trace, "all heavy + prompt caches", cost_usd(trace, planner, ALL_HEAVY, prefixes=True), heavy)
+    for shares in MIXES:
+        mix = mix_of(shares)
+        _row(trace, f"{mix} routed", cost_usd(trace, planner, shares), heavy)
+        _row(trace, f"{mix} routed, longest are heavy", cost_usd(trace, planner, shares, by_size(trace)), heavy)
+        _row(trace, f"{mix} routed + caches", cost_usd(trace, planner, shares, **hits), heavy)
+        if trace.asked[0].blocks:
+            _row(trace, f"{mix} the same, and stays", cost_usd(trace, planner, shares, stays=True, **hits), heavy)
+
+
+def mix_of(shares: TierShares) -> str:
+    light, medium = round(100 * shares.light), round(100 * shares.medium)
+    return f"{light}/{medium}/{100 - light - medium}"
 
 
 def _row(trace: Trace, name: str, usd: Decimal, heavy_usd: Decimal) -> None:
@@ -239,15 +257,15 @@ def reproduced(trace: Trace, folder: Path) -> list[str]:
     """Where this replay differs from the study's figures, or from plain arithmetic by as much as a cent."""
     prices = json.loads((folder / "prices.json").read_text())["usd_per_million_tokens_in_out"]
     scale = Decimal(30 * 1_000_000) / trace.tokens
-    planner, (light, medium) = Planner(articles(folder)), MIXES[0]
+    planner, shares = Planner(articles(folder)), MIXES[0]
     seen = {
-        "70/20/10": cost_usd(trace, planner, independent(light, medium)) * scale,
-        "longest heavy": cost_usd(trace, planner, longest_heavy(trace, light, medium)) * scale,
+        "70/20/10": cost_usd(trace, planner, shares) * scale,
+        "longest heavy": cost_usd(trace, planner, shares, by_size(trace)) * scale,
     }
     wrong = []
     for name in ("gpt-4o", "claude-sonnet-4.5"):
         only = Catalog((_at(prices[name], name, Tier.HEAVY),))
-        seen[name] = cost_usd(trace, Planner(only), all_heavy) * scale
+        seen[name] = cost_usd(trace, Planner(only), ALL_HEAVY) * scale
         plain = sum(one.input_tokens * prices[name][0] + one.output_tokens * prices[name][1] for one in trace.asked)
         if abs(plain / 1e6 * float(scale) - float(seen[name])) >= 0.01:
             wrong.append(f"{trace.name} {name} by arithmetic")
@@ -259,9 +277,9 @@ def reproduced(trace: Trace, folder: Path) -> list[str]:
 
 ASSUMED = f"""\
 assumed: every provider has a key and answers at once; answers are as long whoever gives them; Monday, 12:00 UTC; tiers
-in the named shares of light/medium/heavy; all heavy = the cheapest heavy model; prompt prefixes stay warm for
-{PREFIX_KEPT_S:.0f} s at each model; 15 % of Azure's requests are hits (its trace cannot tell). Quality is not in these
-figures."""
+in the named shares of light/medium/heavy, drawn evenly; all heavy = the cheapest heavy model; prompt prefixes stay
+warm for {PREFIX_KEPT_S:.0f} s at each model, and the next turn is the last; 15 % of Azure's requests are hits (its trace
+cannot tell). Quality is not in these figures."""
 
 
 def main() -> int:
