@@ -39,7 +39,8 @@ class Contestant:
     """A gateway in one configuration. `command` writes what it needs into the folder of its place.
 
     `absence` says what is not installed, or None. `paths` are what it is asked for: name of the row, and how.
-    `announces`: it takes a port of its own choice, and its log says which.
+    `announces`: it takes a port of its own choice, and its log says which. `ready` answers 200 once it has loaded
+    everything. `verdict` is the header that says where an answer came from: what each way must find in it is checked.
     """
 
     name: str
@@ -49,10 +50,22 @@ class Contestant:
     announces: re.Pattern[str] | None = None
     route: str = CHAT
     model: str = "mock-model"
+    ready: str | None = None
+    verdict: str | None = None
     headers: Callable[[Place], dict[str, str]] = lambda place: {"Authorization": f"Bearer {KEY}"}
     environ: Mapping[str, str] = field(default_factory=dict)
     warm_up: int = 1_000
     within_s: float = 60.0
+
+
+VERDICTS: Mapping[Way, str] = {"miss": "miss", "hit": "hit", "semantic hit": "semantic-hit", "stream": "miss"}
+
+CONTROL: Mapping[Way, dict[str, str]] = {
+    "miss": {},
+    "hit": {},
+    "stream": {},
+    "semantic hit": {"x-thriftgate-cache": "read-only"},  # one that came too late must not become an exact hit
+}
 
 
 def body(path: Way, model: str) -> str:
@@ -70,10 +83,10 @@ PARAPHRASE = "What does fsync promise a database when it writes its log to a dis
 """About twenty tokens; the mock answers the first of them, and the second is found by its meaning."""
 
 
-def seed(path: Way, model: str) -> str | None:
-    """What must have been asked before."""
+def seed(path: Way, model: str) -> str:
+    """What must have been asked before: the same, if it is about nothing else."""
     if path != "semantic hit":
-        return None
+        return body(path, model)
     return _json({"model": model, "messages": [{"role": "user", "content": QUESTION}], "temperature": 0})
 
 
@@ -139,7 +152,16 @@ def tensorzero(place: Place) -> list[str]:
 
 
 _PORTKEY = "portkey/node_modules/@portkey-ai/gateway/build/start-server.js"
-_MONTH = {"usd": 1_000_000, "tokens": 10**12, "window": "month"}
+_BUDGETED = [{"name": "bench", "key": KEY, "budget": {"usd": 1_000_000, "tokens": 10**12, "window": "month"}}]
+_NO_EMBEDDER = {"embedder": {"engine": "none"}}
+_ALL_BUT_MEANING: Mapping[str, Way] = {"exact hit": "hit", "stream": "stream", "miss": "miss"}
+
+
+def _ours(name: str, paths: Mapping[str, Way], **settings: Any) -> Contestant:
+    """Hits come first: what was missed is embedded behind its answer, for seconds after the last of them."""
+    return Contestant(name, paths, thriftgate(**settings), ready="/readyz", verdict="x-thriftgate-cache")
+
+
 CONTESTANTS = (
     Contestant(
         "nginx",
@@ -147,26 +169,10 @@ CONTESTANTS = (
         nginx,
         None if shutil.which("nginx") else "nginx is not installed",
     ),
-    Contestant(  # hits first: what was missed is embedded behind its answer, for seconds after the last of them
-        "Thriftgate",
-        {"exact hit": "hit", "semantic hit": "semantic hit", "stream": "stream", "miss": "miss"},
-        thriftgate(),
-    ),
-    Contestant(
-        "Thriftgate, no embedder",
-        {"miss": "miss", "exact hit": "hit", "stream": "stream"},
-        thriftgate(embedder={"engine": "none"}),
-    ),
-    Contestant(
-        "Thriftgate, hits in Redis",
-        {"exact hit": "hit"},
-        thriftgate(embedder={"engine": "none"}, cache={"exact": {"memory_bytes": 0}}),
-    ),
-    Contestant(
-        "Thriftgate, with a budget",
-        {"miss": "miss", "exact hit": "hit", "stream": "stream"},
-        thriftgate(embedder={"engine": "none"}, services=[{"name": "bench", "key": KEY, "budget": _MONTH}]),
-    ),
+    _ours("Thriftgate", {"exact hit": "hit", "semantic hit": "semantic hit", "stream": "stream", "miss": "miss"}),
+    _ours("Thriftgate, no embedder", _ALL_BUT_MEANING, **_NO_EMBEDDER),
+    _ours("Thriftgate, hits in Redis", {"exact hit": "hit"}, **_NO_EMBEDDER, cache={"exact": {"memory_bytes": 0}}),
+    _ours("Thriftgate, with a budget", _ALL_BUT_MEANING, **_NO_EMBEDDER, services=_BUDGETED),
     Contestant(
         "TensorZero",
         {"miss": "miss", "stream": "stream"},

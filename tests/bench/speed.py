@@ -20,8 +20,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+
 from tests.bench import speed_report
-from tests.bench.contestants import CONTESTANTS, HERE, Contestant, Place, Way, body, seed
+from tests.bench.contestants import CONTESTANTS, CONTROL, HERE, VERDICTS, Contestant, Place, Way, body, seed
 from tests.bench.machine import cpu_s, free_port, memory_mib, process, tree, wait_for_port
 from tests.bench.speed_report import Row
 
@@ -94,6 +96,9 @@ def started(one: Contestant, place: Place, gateway: subprocess.Popen[bytes], log
             break
         time.sleep(0.02)
     wait_for_port(port, gateway, one.within_s)
+    while one.ready is not None and gateway.poll() is None and time.monotonic() < end_s:
+        if httpx.get(f"http://127.0.0.1:{port}{one.ready}", timeout=60.0, trust_env=False).status_code == 200:
+            break
     return port
 
 
@@ -110,24 +115,22 @@ class Asking:
     def path(
         self, name: str, way: Way, number: int, idle_mib: float, connections: list[int], seconds: float
     ) -> Iterator[Row]:
-        first = seed(way, self._one.model)
-        if first is not None:
-            self._until_answered(first)
+        self._until_answered(seed(way, self._one.model))
         text = body(way, self._one.model)
-        self._until_answered(text)
+        self._until_found(text, way)
         warm_up = self._one.warm_up if way in ("miss", "hit") else 100
-        self._run(text, min(16, warm_up), 60.0, warm_up)
+        self._run(text, min(16, warm_up), 60.0, warm_up, way)
         for count in connections:
             pids = tree(self._pid)
             before_s = cpu_s(pids)
-            heard = self._run(text, count, seconds, MOST_REQUESTS)
+            heard = self._run(text, count, seconds, MOST_REQUESTS, way)
             used_s = cpu_s(pids) - before_s
             row = Row(self._one.name, name, count, number, used_s, idle_mib, memory_mib(pids), **heard)
             print(speed_report.line(row), file=sys.stderr, flush=True)
             yield row
 
     def _until_answered(self, text: str) -> None:
-        """A port is open before a gateway is ready, and an answer is stored a moment after it was given."""
+        """A port is open before a gateway is ready."""
         end_s = time.monotonic() + self._one.within_s
         while time.monotonic() < end_s:
             heard = self._run(text, 1, 30.0, 1)
@@ -136,10 +139,22 @@ class Asking:
             time.sleep(0.2)
         raise RuntimeError(f"no good answer within {self._one.within_s:g} s")
 
-    def _run(self, text: str, connections: int, seconds: float, most: int) -> dict[str, float]:
+    def _until_found(self, text: str, way: Way) -> None:
+        """Until it is the path that it is taken for: an answer is stored a moment after it was given."""
+        url = f"http://127.0.0.1:{self._port}{self._one.route}"
+        request = text.replace("@@@@@@@@@@", f"{time.time_ns() % 10**10:010}")
+        headers = {"content-type": "application/json", **self._one.headers(self._place), **CONTROL[way]}
+        found, end_s = None, time.monotonic() + self._one.within_s
+        while self._one.verdict is not None and found != VERDICTS[way]:
+            if time.monotonic() > end_s:
+                raise RuntimeError(f"asked for a {way}, and {self._one.verdict} says {found}")
+            answer = httpx.post(url, content=request, headers=headers, timeout=60.0, trust_env=False)
+            found = answer.headers.get(self._one.verdict)
+
+    def _run(self, text: str, connections: int, seconds: float, most: int, way: Way = "hit") -> dict[str, float]:
         file = self._place.folder / "request.json"
         file.write_text(text)
-        headers = [f"{name}: {value}" for name, value in self._one.headers(self._place).items()]
+        headers = [f"{name}: {value}" for name, value in {**self._one.headers(self._place), **CONTROL[way]}.items()]
         arguments = [str(self._port), self._one.route, str(connections), str(seconds), str(most), str(file), *headers]
         done = subprocess.run(
             ["taskset", "-c", str(LOAD_CORE), self._load, *arguments], capture_output=True, text=True, check=False
