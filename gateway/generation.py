@@ -10,7 +10,7 @@ What was learned lives on: hit rates and answer times, false hits, the state of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ class Parts:
     providers: ProviderParts
     semantic: SemanticParts
     routing: RoutingMemory = field(default_factory=RoutingMemory)
+    workers: Callable[[], int | None] = lambda: None
 
 
 class Generation:
@@ -173,7 +174,7 @@ class Generation:
             self._keyring,
             self._services or {ANONYMOUS.name: self._anonymous},
             self._lookup.forget,
-            Readiness(self.waiting_for, self.absent),
+            Readiness(self.waiting_for, self.absent, self._parts.workers),
             server.public_metrics or is_loopback(server.host),
             is_loopback(server.host),
         )

@@ -124,7 +124,11 @@ class Supervisor:
         )
 
     def _worker_changed(self, number: int, state: ChildState) -> None:
-        self._serving[number].clear()
+        if state.phase is not Phase.READY and self._serving[number].is_set():
+            self._serving[number].clear()
+            self._tell_workers()
+        if state.phase is Phase.READY and state.starts > 1:
+            self._say(f"worker {number} serves again")
         if state.phase is Phase.RESTARTING and not self._ending.is_set():
             self._say(f"{state.detail}; another is started")
 
@@ -138,10 +142,14 @@ class Supervisor:
     def _tell_models(self) -> None:
         self._hub.tell_all("models", self._models())
 
+    def _tell_workers(self) -> None:
+        self._hub.tell_all("workers", str(sum(each.is_set() for each in self._serving)).encode())
+
     def _hear(self, number: int, what: str, text: str) -> None:
         match what:
             case "serving":
                 self._serving[number].set()
+                self._tell_workers()
             case "ready":
                 self._ready_now(number)
             case "say":

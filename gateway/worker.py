@@ -58,10 +58,11 @@ class Worker:
     async def run(self, channel_path: str, listener: socket.socket) -> int:
         reader, writer = await asyncio.open_unix_connection(channel_path)
         self._channel = channel = WorkerChannel(reader, writer, self._answer)
+        self._siblings = SupervisedSiblings(channel)
         written, models, *inherited = await channel.ask("hello", str(self._seat.number).encode(), within_s=_HELLO_S)
         loaded = read_back(written, _only_the_supervisor_reads)
         self._models = {name: LentModel(state, self._seat) for name, state in read_states(models).items()}
-        place = Place(Lodging(loaded.settings, self._models), self._seat, SupervisedSiblings(channel))
+        place = Place(Lodging(loaded.settings, self._models), self._seat, self._siblings)
         try:
             self._gateway = gateway = Gateway(loaded, self._say, place=place)
         except (ConfigError, *START_ERRORS) as error:
@@ -97,6 +98,9 @@ class Worker:
             case "models":
                 for name, state in read_states(parts[0]).items():
                     self._models[name].hear(state)
+                return ()
+            case "workers":
+                self._siblings.serving = int(parts[0])
                 return ()
         await self._built.wait()
         gateway = self._gateway

@@ -13,6 +13,7 @@ Between a supervisor and its workers are said, with JSON or plain bytes as parts
                       serving, ready, say, cannot     how its start goes, in words
     supervisor asks   snapshot, forget, spent, and    prepare (configuration → what it amounts to), then serve or drop
     supervisor tells  learned, models                 a local model has another state or address
+                      workers    number               how many serve
                       drop                            there will be no reload, and why
 """
 
@@ -63,7 +64,11 @@ class Learned:
 
 
 class Siblings(Protocol):
-    """The other workers of the gateway."""
+    """The other workers of the gateway. `serving` is how many take requests now, this one included; None if there never
+    are any others."""
+
+    @property
+    def serving(self) -> int | None: ...
 
     async def snapshots(self, kind: SnapshotKind) -> Sequence[bytes]:
         """What they have counted. Never raises: of who does not answer it is what was known a moment ago."""
@@ -84,6 +89,8 @@ class Siblings(Protocol):
 
 class NoSiblings:
     """Of a gateway of one process."""
+
+    serving = None
 
     async def snapshots(self, kind: SnapshotKind) -> Sequence[bytes]:
         return ()
@@ -106,6 +113,7 @@ class SupervisedSiblings:
 
     def __init__(self, supervisor: WorkerChannel) -> None:
         self._supervisor = supervisor
+        self.serving: int | None = 0
 
     async def snapshots(self, kind: SnapshotKind) -> Sequence[bytes]:
         try:

@@ -19,15 +19,23 @@ Forget = Callable[[str | None, str | None], Awaitable[int | None]]
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`waiting_for` names each part that is not ready and why; `absent` what never will be (no key)."""
+    """Of this process. `waiting_for` names each part that is not ready and why; `absent` what never will be (no key);
+    `workers` is how many processes of this gateway serve, None if it never has but one."""
 
     waiting_for: Callable[[], Mapping[str, str]]
     absent: Callable[[], Mapping[str, str]]
+    workers: Callable[[], int | None] = lambda: None
 
     def report(self) -> tuple[int, dict[str, Any]]:
         """HTTP status and body."""
         waiting = dict(self.waiting_for())
-        body = {"status": "starting" if waiting else "ready", "waiting_for": waiting, "absent": dict(self.absent())}
+        body: dict[str, Any] = {
+            "status": "starting" if waiting else "ready",
+            "waiting_for": waiting,
+            "absent": dict(self.absent()),
+        }
+        if (workers := self.workers()) is not None:
+            body["workers"] = workers
         return (503 if waiting else 200), body
 
 

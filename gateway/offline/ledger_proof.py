@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 from gateway.adapters.child_process import ChildNotReady
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.data_dir import DataDir, DataDirError
+from gateway.adapters.ledger_estates import worker_folders
+from gateway.adapters.ledger_file import ledger_files
 from gateway.adapters.redis_client import RedisClient, connect
 from gateway.adapters.stale_child import StaleChildAlive, end_all_stale
 from gateway.adapters.valkey_child import ValkeyChild, ValkeyMissing, url_of
@@ -29,7 +31,7 @@ _TRIES = 20
 
 async def prove(settings: Settings, others: Sequence[Path], *, as_json: bool) -> tuple[int, str]:
     """The exit status and what to print. `others` are ledger folders of further gateways on the same Redis."""
-    folders = [settings.ledger_folder, *others]
+    folders = [written for folder in (settings.ledger_folder, *others) for written in _written(folder)]
     try:
         async with _redis_of(settings) as (redis, is_live):
             tries = _TRIES if is_live else 1
@@ -38,6 +40,11 @@ async def prove(settings: Settings, others: Sequence[Path], *, as_json: bool) ->
         return UNUSABLE, f"thriftgate: nothing was compared: {error}"
     text = _json(report) if as_json else "\n".join(_words(report))
     return (EQUAL if report.equal else DIFFERENT), text
+
+
+def _written(folder: Path) -> list[Path]:
+    """The folders of a gateway's workers to which anything was written; its own if there is none."""
+    return [each for each in (folder, *worker_folders(folder)) if ledger_files(each)] or [folder]
 
 
 @asynccontextmanager
