@@ -74,8 +74,10 @@ class Tally:
         """What the check of a hit cost is on top of every request's cost."""
         day = int(at_s // DAY_S)
         self._part((day, event.service, "checked", event.verdict), 1)
-        if event.cost_usd:
-            self._part((day, event.service, "overhead", "shadow"), to_nano(event.cost_usd))
+        judge = to_nano(event.judge_usd)
+        for kind, nano_usd in (("shadow", to_nano(event.cost_usd) - judge), ("judge", judge)):
+            if nano_usd:
+                self._part((day, event.service, "overhead", kind), nano_usd)
 
     def totals(self) -> Totals:
         """A copy of what there is; later requests do not change it."""

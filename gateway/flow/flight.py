@@ -62,6 +62,7 @@ class Flight:
         self._chunks: AsyncIterator[Chunk] | None = None
         self._first: list[Chunk] = []
         self._billable = True
+        self._answers = False
         self._landed = False
 
     async def take_off(self, hosts: Hosts, max_output_tokens: int | None, *, whole: bool = False) -> None:
@@ -72,6 +73,7 @@ class Flight:
                 await self._begin(hosts, max_output_tokens, whole)
             else:
                 await self._ask(hosts, max_output_tokens)
+            self._answers = True
         except UpstreamError as error:
             self._billable = error.reached
             raise
@@ -117,8 +119,7 @@ class Flight:
         finally:
             usage = await self._used()
             nano_usd = self.model.price.charge(usage, self._trail.call.asked_at_s)
-            answered = self.whole is not None or bool(self._first)
-            self._trail.charged(usage, from_nano(nano_usd), answer=answered)
+            self._trail.charged(usage, from_nano(nano_usd), answer=self._answers)
             await self._ground.ledger.settle(self._hold, Amount(usage.total_tokens, nano_usd))
 
     @property
