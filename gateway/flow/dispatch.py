@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -112,7 +112,7 @@ class Dispatch:
         """The first of these models; or, where a stream of it is slow to begin, one that is asked beside it."""
         model = models[0]
         reach = partial(self._reach, trail, plan, model, _rung(plan, model), fallbacks=len(models) - 1)
-        if self._hedge is None or plan.reviewed or not trail.call.chat.stream:
+        if self._hedge is None or not trail.call.chat.stream or plan.reviewed:
             return await reach()
         wait_s, other = self._hedge.wait_s(self._hosts[model.provider], model), self._beside(trail, models)
         if wait_s is None or other is None:
@@ -223,14 +223,20 @@ class Dispatch:
         flight = Flight(self._ground, trail, model, hold)
         each_choice = hold.output_tokens // choices_of(call.chat) if payer.is_limited else None
         try:
-            async with asyncio.timeout_at(trail.ends_at_s):
-                await flight.take_off(self._hosts[model.provider], each_choice, whole=whole)
+            taking_off = flight.take_off(self._hosts[model.provider], each_choice, whole=whole)
+            await (taking_off if trail.ends_at_s is None else _until(trail.ends_at_s, taking_off))
         except BaseException as error:
             await shielded(flight.land())
             if isinstance(error, TimeoutError):  # not a provider's deadline: those are UpstreamErrors
                 raise out_of_time(call.options) from error
             raise
         return flight
+
+
+async def _until(at_s: float, work: Awaitable[None]) -> None:
+    """Raises TimeoutError. A function of its own, because even a timeout that never comes takes microseconds."""
+    async with asyncio.timeout_at(at_s):
+        await work
 
 
 def _left_s(trail: Trail) -> float:
