@@ -57,12 +57,12 @@ megabytes() { store image inspect --format '{{.Size}}' "$1" | awk '{ printf "%.0
 
 # As a careful operator would: nobody's root, nothing to write to but the data directory, no capability.
 run() {
-    local name=$1 image=$2 port=$3
-    shift 3
-    store --runtime runc --cgroup-manager cgroupfs run --detach --name "$name" --network host --read-only \
+    local name=$1 image=$2 network=$3 address=$4
+    shift 4
+    store --runtime runc --cgroup-manager cgroupfs run --detach --name "$name" --network "$network" --read-only \
         --tmpfs /tmp --cap-drop all --security-opt no-new-privileges --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 \
         --volume "$name-data:/var/lib/thriftgate" --env "THRIFTGATE_KEY=$KEY" --no-healthcheck "$@" \
-        "localhost/thriftgate:$image" serve --host 0.0.0.0 --port "$port" >/dev/null
+        "localhost/thriftgate:$image" serve --host "${address%:*}" --port "${address#*:}" >/dev/null
 }
 
 inside() { local name=$1; shift; store --runtime runc --cgroup-manager cgroupfs exec "$name" "$@"; }
@@ -94,7 +94,7 @@ ask() {
         -d "{\"model\": \"$model\", \"max_tokens\": 40, \"messages\": [{\"role\": \"user\", \"content\": \"$question\"}]}" \
         >"$WORK/answer.json" || { cat "$WORK/answer.json" >&2; fail "no answer from port $port"; }
     printf '%s: %s\n' "$(tr -d '\r' <"$WORK/headers" | sed -n 's/^x-thriftgate-cache\(-reason\)\?: *//ip' | paste -sd ' ')" \
-        "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["choices"][0]["message"]["content"].strip()[:70])' <"$WORK/answer.json")"
+        "$(python3 -c 'import json, sys; print(" ".join(json.load(sys.stdin)["choices"][0]["message"]["content"].split())[:70])' <"$WORK/answer.json")"
 }
 
 # On a busy machine Redis may take more than its 50 ms or an embedding more than its 30, and that is a miss: ask again, up
@@ -128,7 +128,7 @@ requests_in_ledger() {
 expect() { printf '%s\n' "$2"; case $2 in "$1"*) ;; *) fail "expected $1" ;; esac; }
 
 clean_up() {
-    for name in thriftgate-full thriftgate-slim; do
+    for name in thriftgate-full thriftgate-slim thriftgate-sidecar; do
         store --runtime runc --cgroup-manager cgroupfs rm --force --time 5 "$name" >/dev/null 2>&1 || true
         store volume rm "$name-data" >/dev/null 2>&1 || true
     done
@@ -136,7 +136,7 @@ clean_up() {
 
 try_full() {
     say "full: nobody's root, read-only, no capabilities"
-    run thriftgate-full full "$FULL_PORT"
+    run thriftgate-full full host "0.0.0.0:$FULL_PORT"
     await_health thriftgate-full "$FULL_PORT"
     printf 'uid %s; the root is %s\n' "$(inside thriftgate-full id -u)" \
         "$(inside thriftgate-full touch /opt/thriftgate/here 2>/dev/null && echo writable || echo read-only)"
@@ -151,7 +151,7 @@ try_full() {
     stop thriftgate-full
 
     say "full: another container on the same volume"
-    run thriftgate-full full "$FULL_PORT"
+    run thriftgate-full full host "0.0.0.0:$FULL_PORT"
     await_health thriftgate-full "$FULL_PORT"
     [ "$(requests_in_ledger thriftgate-full)" = "$before" ] || fail "it has lost lines of the ledger"
     printf 'the ledger: %s requests, equal to Redis, before and after\n' "$before"
@@ -167,13 +167,25 @@ providers: {full: {kind: openai, base_url: "http://127.0.0.1:$FULL_PORT/v1", api
 models: {local-model: {provider: full, tier: light, price: free}}
 YAML
     chmod 644 "$WORK/front.yaml"
-    run thriftgate-slim slim "$SLIM_PORT" --volume "$WORK/front.yaml:/etc/thriftgate/front.yaml:ro" \
+    run thriftgate-slim slim host "0.0.0.0:$SLIM_PORT" --volume "$WORK/front.yaml:/etc/thriftgate/front.yaml:ro" \
         --env THRIFTGATE_CONFIG=/etc/thriftgate/front.yaml
     await_health thriftgate-slim "$SLIM_PORT"
     expect miss "$(ask "$SLIM_PORT" local-model "Name three colours.")"
     expect hit "$(ask "$SLIM_PORT" local-model "Name three colours.")"
     printf 'the ledger: %s requests, equal to Redis\n' "$(requests_in_ledger thriftgate-slim)"
     stop thriftgate-slim
+}
+
+# A network namespace with nothing in it but loopback, and an application that enters it, as in compose.sidecar.yaml.
+try_sidecar() {
+    say "full as a sidecar: keyless, for who shares its network"
+    run thriftgate-sidecar full none 127.0.0.1:4000 --env THRIFTGATE_CONFIG=/etc/thriftgate/sidecar.yaml
+    await_health thriftgate-sidecar 4000
+    store --runtime runc --cgroup-manager cgroupfs run --rm --network container:thriftgate-sidecar \
+        --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 --volume "$PWD/docker/sidecar_app.py:/app.py:ro" \
+        --env OPENAI_BASE_URL=http://127.0.0.1:4000/v1 --env OPENAI_API_KEY=unused "$BASE" python3 /app.py ||
+        fail "the application beside it got no answer"
+    stop thriftgate-sidecar
 }
 
 [ "$(id -u)" = 0 ] || fail "run it as root: it installs packages and runs containers"
@@ -187,6 +199,7 @@ build full
 try_full
 try_slim
 stop thriftgate-full
+try_sidecar
 
 say "sizes in MB, the base among them ($(megabytes "$BASE"))"
 full=$(megabytes localhost/thriftgate:full) slim=$(megabytes localhost/thriftgate:slim)
