@@ -45,7 +45,7 @@ _GATES = (
         "messages",
     ),
     _Gate(
-        lambda model, needs: can_call(needs.chat.body, model.profile),
+        lambda model, needs: not needs.features.tools or can_call(needs.chat.body, model.profile),
         "calls no tools",
         "No available model accepts `tools`.",
         "tools",

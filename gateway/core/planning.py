@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from gateway.core.ability import Needs, able
 from gateway.core.chat import ChatRequest
@@ -122,14 +121,16 @@ class _Routing:
         return _open_to(self._service, wanted)
 
     def _ordered(
-        self, models: Sequence[Model], wanted: Classified, costs_usd: Mapping[str, Decimal], *, contract: bool
+        self, models: Sequence[Model], wanted: Classified, costs_usd: Mapping[str, float], *, contract: bool
     ) -> tuple[tuple[Model, ...], tuple[str, ...]]:
         """Under a quality target all tiers from the wanted one on will do alike, so the cheapest of them is first."""
         alike = bool(self._policy.bounds) and not contract
 
-        def place(model: Model) -> tuple[int, Decimal, str]:
+        second_usd, latency_s = self._policy.value_of_second_usd, self._known.latency_s
+
+        def place(model: Model) -> tuple[int, float, str]:
             distance = _distance(model.tier, wanted.tier)
-            usd = costs_usd[model.name] + self._waiting_usd(model)
+            usd = costs_usd[model.name] + second_usd * latency_s.get(model.name, 0.0)
             return 0 if alike and distance < _DOWN else distance, usd, model.name
 
         ordered, reasons = tuple(sorted(models, key=place)), wanted.reasons
@@ -150,14 +151,14 @@ class _Routing:
         return here is not None and (here is wanted if contract else here.rank >= wanted.rank)
 
     def _likely(self, model: Model) -> Usage:
-        return Usage(self._prompt_tokens, min(output_limit(self._chat, model.profile), LIKELY_OUTPUT_TOKENS))
+        return Usage(self._prompt_tokens, self._output_tokens(model))
 
-    def _expected_usd(self, model: Model) -> Decimal:
+    def _output_tokens(self, model: Model) -> int:
+        return min(output_limit(self._chat, model.profile), LIKELY_OUTPUT_TOKENS)
+
+    def _expected_usd(self, model: Model) -> float:
         """At the hour's price."""
-        return model.price.cost(self._likely(model), self._unix_s)
-
-    def _waiting_usd(self, model: Model) -> Decimal:
-        return Decimal(self._policy.value_of_second_usd * self._known.latency_s.get(model.name, 0.0))
+        return model.price.about_usd(self._prompt_tokens, self._output_tokens(model), self._unix_s)
 
 
 def _asked_for(service: Service, options: Options, suffix: str) -> Classified | None:

@@ -133,17 +133,27 @@ class Price:
         """The same in integer nano-dollars: what is told and stored. Whoever sums, sums these."""
         return to_nano(self.cost(usage, unix_s, batch=batch))
 
+    def about_usd(self, input_tokens: int, output_tokens: int, unix_s: float) -> float:
+        """The same of uncached input and plain output, as a float: for choosing between models, never for money."""
+        rates = self.in_force(unix_s)._rates_for(input_tokens, unix_s)
+        return (float(rates.input_usd) * input_tokens + float(rates.output_usd) * output_tokens) / 1e6
+
     def in_force(self, unix_s: float) -> Price:
         """What holds at a moment: the last change that has come."""
+        if not self.changes:
+            return self
         return next((change.price for change in reversed(self.changes) if change.from_s <= unix_s), self)
 
     def _rates_for(self, input_tokens: int, unix_s: float, *, batch: bool = False) -> Rates:
         """The rates of an answer with so much input, of what is in force."""
         if batch and self.batch is not None:
             return self.batch._rates_for(input_tokens, unix_s)
-        at = datetime.fromtimestamp(unix_s, UTC)
-        peak = next((peak.rates for peak in self.peaks if peak.covers(at)), None)
-        return peak or self._by_length(input_tokens)
+        if self.peaks:
+            at = datetime.fromtimestamp(unix_s, UTC)
+            peak = next((peak.rates for peak in self.peaks if peak.covers(at)), None)
+            if peak is not None:
+                return peak
+        return self._by_length(input_tokens)
 
     def dearest(self, input_tokens: int, unix_s: float) -> Rates:
         """Plain input and output rates that no token costs more than, in any answer with so much input or less:

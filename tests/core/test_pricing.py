@@ -267,3 +267,14 @@ def test_money_is_rounded_half_to_even() -> None:
 @given(UNDATED, USAGES, MOMENTS)
 def test_rounding_moves_a_cost_by_half_a_nano_dollar_at_most(price: Price, usage: Usage, when: float) -> None:
     assert abs(from_nano(price.charge(usage, when)) - price.cost(usage, when)) <= Decimal("0.5e-9")
+
+
+@given(st.integers(0, 2_000_000), st.integers(0, 100_000), st.floats(0, 4e9))
+def test_about_what_it_costs_is_what_it_costs(input_tokens: int, output_tokens: int, unix_s: float) -> None:
+    rates = Rates(Decimal("0.07"), Decimal("1.1"))
+    double = Rates(Decimal("0.14"), Decimal("2.2"))
+    price = Price(
+        rates, (LongContext(100_000, double),), (Peak(60, 240, double),), changes=(Change(1e9, Price(double)),)
+    )
+    about = price.about_usd(input_tokens, output_tokens, unix_s)
+    assert about == pytest.approx(float(price.cost(Usage(input_tokens, output_tokens), unix_s)))

@@ -278,8 +278,8 @@ def reproduced(trace: Trace, folder: Path) -> list[str]:
 ASSUMED = f"""\
 assumed: every provider has a key and answers at once; answers are as long whoever gives them; Monday, 12:00 UTC; tiers
 in the named shares of light/medium/heavy, drawn evenly; all heavy = the cheapest heavy model; prompt prefixes stay
-warm for {PREFIX_KEPT_S:.0f} s at each model, and the next turn is the last; 15 % of Azure's requests are hits (its trace
-cannot tell). Quality is not in these figures."""
+warm for {PREFIX_KEPT_S:.0f} s at each model, and the next turn is the last; 15 % of Azure's requests are hits (its
+trace cannot tell). Quality is not in these figures."""
 
 
 def main() -> int:
