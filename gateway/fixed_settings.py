@@ -22,6 +22,7 @@ LIVE: frozenset[KeyPath] = frozenset(
         ("models",),
         ("cache",),
         ("routing",),
+        ("review",),
         ("groups",),
         ("services",),
         ("timeouts",),

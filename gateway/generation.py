@@ -192,7 +192,7 @@ class Generation:
 
     def _answer_head(self) -> AnswerHead | None:
         """Only where a service asks for it: it brings numpy along."""
-        if all(service.review.arithmetic is None for service in self._services.values()):
+        if all(service.review.arithmetic is None for service in (self._anonymous, *self._services.values())):
             return None
         from gateway.adapters import answer_head
 

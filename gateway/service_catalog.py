@@ -26,7 +26,7 @@ from gateway.service_settings import (
 from gateway.settings import Loaded
 
 ANONYMOUS = Service("default", cache_scope="default")
-"""Who everyone is while no services are configured (loopback only), as far as routing leaves it to the rules."""
+"""Who everyone is while no services are configured (loopback only), where neither routing nor review is configured."""
 
 PolicyOf = Callable[[RoutingTerms], Policy]
 """What terms amount to with the router's weights."""
@@ -43,15 +43,17 @@ def build_services(loaded: Loaded, policy_of: PolicyOf = lambda terms: RULES) ->
     """Services by name; empty when none are configured."""
     settings = loaded.settings
     return {
-        service.name: _service(service, settings.groups, service.routing or settings.routing, policy_of)
+        service.name: _service(
+            service, settings.groups, service.routing or settings.routing, policy_of, settings.review
+        )
         for service in settings.services
     }
 
 
 def anonymous(loaded: Loaded, policy_of: PolicyOf) -> Service:
     """Who everyone is while no services are configured."""
-    routing = loaded.settings.routing
-    return replace(ANONYMOUS, policy=policy_of(routing), tiers=routing.tiers_of(None))
+    routing, review = loaded.settings.routing, _review(loaded.settings.review)
+    return replace(ANONYMOUS, policy=policy_of(routing), tiers=routing.tiers_of(None), review=review)
 
 
 def key_digests(loaded: Loaded) -> dict[str, str]:
@@ -60,7 +62,11 @@ def key_digests(loaded: Loaded) -> dict[str, str]:
 
 
 def _service(
-    service: ServiceSettings, groups: Sequence[GroupSettings], routing: RoutingTerms, policy_of: PolicyOf
+    service: ServiceSettings,
+    groups: Sequence[GroupSettings],
+    routing: RoutingTerms,
+    policy_of: PolicyOf,
+    review: ReviewSettings,
 ) -> Service:
     above = upward(groups, service.group)
     limits = service.limits
@@ -72,7 +78,7 @@ def _service(
         budgets=(*_own_budgets(service), *_group_budgets(above)),
         baseline_model=service.baseline_model,
         cache=CacheTerms(**service.cache.model_dump()),
-        review=_review(service.review),
+        review=_review(service.review or review),
         cache_scope=f"group:{service.cache_group}" if service.cache_group else f"service:{service.name}",
         ledger_tag=above[-1].name if above else service.name,
         limits=Limits(limits.requests_per_minute, limits.concurrency),

@@ -104,7 +104,7 @@ class ServiceSettings(Section):
     baseline_model: str | None = None
     cache_group: Name | None = None
     cache: ServiceCache = ServiceCache()
-    review: ReviewSettings = ReviewSettings()
+    review: ReviewSettings | None = None
     tags: dict[Name, Annotated[str, Field(max_length=128)]] = Field(default_factory=dict)
 
     @property

@@ -21,7 +21,7 @@ from pydantic import Field, PositiveInt, ValidationError
 from gateway.model_settings import PRICE_FORMS, ModelSettings, Name, Section
 from gateway.routing_settings import RoutingSettings
 from gateway.service_contradictions import service_problems
-from gateway.service_settings import GroupSettings, ServiceSettings
+from gateway.service_settings import GroupSettings, ReviewSettings, ServiceSettings
 from gateway.yaml_source import ConfigError, KeyPath, Problem, Source, read
 
 
@@ -145,6 +145,7 @@ class Settings(Section):
     models: dict[str, ModelSettings] = Field(min_length=1)
     cache: CacheSettings = CacheSettings()
     routing: RoutingSettings = RoutingSettings()
+    review: ReviewSettings = ReviewSettings()
     groups: list[GroupSettings] = Field(default_factory=list)
     services: list[ServiceSettings] = Field(default_factory=list)
     timeouts: Timeouts = Timeouts()

@@ -146,6 +146,13 @@ def test_what_is_reviewed_is_said_by_its_mode_alone_or_in_full(file: Path, said:
     assert service(file, said).review == terms
 
 
+def test_a_service_that_says_nothing_is_reviewed_as_all_are(file: Path) -> None:
+    both = "[{name: a, key: k}, {name: b, key: l, review: off}]"
+    file.write_text(f"{LEAST}review: whole\nservices: {both}\n")
+    services = build_services(load(file, {}))
+    assert (services["a"].review.mode, services["b"].review.mode) == ("whole", "off")
+
+
 @pytest.mark.parametrize("review", ["sometimes", "{mode: whole, without: [spelling]}", "{arithmetic: 0.5}"])
 def test_a_review_that_there_is_not_is_refused_by_its_name(file: Path, review: str) -> None:
     with pytest.raises(ConfigError, match=r"services\.0\.review"):

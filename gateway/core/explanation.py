@@ -52,6 +52,7 @@ class Explanation:
             "service": self.service,
             "tier": plan.tier,
             "pinned": plan.pinned,
+            "reviewed": plan.reviewed,
             "reasons": list(plan.reasons),
             "policy": _policy_json(self.policy),
             "forecast": None if self.forecast is None else _forecast_json(self.forecast, decides=self.decides),
