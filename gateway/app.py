@@ -270,6 +270,7 @@ class Gateway:
             self._keys,
             ProviderParts(self._transport, self._cache, self._models, self._build_fleet(), self._place.seat),
             self._semantic,
+            most_used=self._tally.most_used_last_month,
             workers=lambda: self._place.siblings.serving,
         )
 

@@ -20,6 +20,7 @@ from gateway.core.plan import Catalog
 from gateway.core.retry import RetryPolicy
 from gateway.core.service_key import digest_of
 from gateway.core.worth import WorthRules
+from gateway.flow.baselines import Baselines, MostUsed
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.embeddings import Embeddings
 from gateway.flow.flight import Ground
@@ -62,6 +63,7 @@ class Parts:
     providers: ProviderParts
     semantic: SemanticParts
     routing: RoutingMemory = field(default_factory=RoutingMemory)
+    most_used: MostUsed = lambda service: None
     workers: Callable[[], int | None] = lambda: None
 
 
@@ -187,6 +189,7 @@ class Generation:
         dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock, head, hedge)
         questions = Questions(parts.tasks)
         pipeline = Pipeline(catalog, self.routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
+        pipeline.compare_with(Baselines(catalog, parts.most_used))
         pipeline.check_hits(self._shadow(catalog, dispatch))
         return pipeline
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from gateway.adapters.ledger_reader import Damage, read_lines
 from gateway.core.events import Event, HitChecked, RequestFinished
+from gateway.core.last_month import most_used
 from gateway.core.ledger_events import checked_of, finished_of
 from gateway.core.tally import Tally, date_of, first_kept_day, today
-from gateway.core.totals import Totals
+from gateway.core.totals import DAY_S, Totals
 from gateway.ports import Clock
 
 _AT_ONCE_LINES = 500
@@ -30,6 +31,8 @@ class Tallying:
         self._tally = Tally()
         self._before = Totals()
         self._reading: asyncio.Task[None] | None = None
+        self._day = 0
+        self._most_used: dict[str, str] = {}
         self.complete = False
 
     def tell(self, event: Event) -> None:
@@ -37,6 +40,16 @@ class Tallying:
             self._tally.finished(event, self._clock.unix_s())
         elif isinstance(event, HitChecked):
             self._tally.checked(event, self._clock.unix_s())
+
+    def most_used_last_month(self, service: str) -> str | None:
+        """A model's name; None if there was none, or while the ledger's files are being read. Of what this process has
+        answered, and those whose files it reads."""
+        if not self.complete:
+            return None
+        day = int(self._clock.unix_s() // DAY_S)
+        if day != self._day:  # once a day, and then some milliseconds
+            self._day, self._most_used = day, most_used(self.totals(), day)
+        return self._most_used.get(service)
 
     def totals(self) -> Totals:
         """Milliseconds; on the loop's thread, which tells."""

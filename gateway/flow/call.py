@@ -17,6 +17,7 @@ from gateway.core.review import Reviewed
 from gateway.core.savings import Account, Cause, OverheadKind, Paid, account_of
 from gateway.core.service import Service
 from gateway.core.usage import Usage
+from gateway.flow.baselines import Compared
 from gateway.ports import Standing
 
 
@@ -41,7 +42,7 @@ class Trail:
 
     `usage` and `cost_usd` are all that was charged, failed attempts included; `answered` and `answer_usd` are the
     answer's own, which savings are computed from, and `thrown_away_usd` what answers cost that a better one replaced.
-    `cause` is why nothing was paid for it, None when a model was asked. `baseline` is what it is compared with.
+    `cause` is why nothing was paid for it, None when a model was asked. `compared` is what it is compared with.
     `standings` are the budgets' at the last hold; `stepped_down` is the code of the refusal after which only what costs
     less was asked, "" when no budget refused. `asked` is how often each host was asked, by its id, and `passed_over`
     says which models were not, and why. `review` is None where the answer was not looked at.
@@ -69,7 +70,7 @@ class Trail:
     standings: tuple[Standing, ...] = ()
     stepped_down: str = ""
     review: Reviewed | None = None
-    baseline: Model | None = None
+    compared: Compared = field(default_factory=Compared)
     first_chunk_s: float | None = None
     ends_at_s: float | None = None
     outcome: Outcome = "ok"
@@ -96,7 +97,12 @@ class Trail:
             beside["failed_attempt"] = to_nano(self.cost_usd - self.answer_usd - self.thrown_away_usd)
         asked = self.model if self.cause is None else None
         paid = Paid(self.answered, asked, to_nano(self.answer_usd), self.cause, beside)
-        return account_of(paid, self.baseline, self.call.asked_at_s)
+        return account_of(paid, self.compared.baseline, self.call.asked_at_s)
+
+    def last_month_nano_usd(self) -> int:
+        """What the model that the service used most would have cost for the same tokens."""
+        model = self.compared.last_month
+        return model.price.charge(self.answered, self.call.asked_at_s) if model else 0
 
     def failed(self, error: BaseException) -> None:
         """Any end but the good one: a failure of ours, the client leaving, or a bug."""
@@ -131,6 +137,8 @@ class Trail:
             baseline_usd=from_nano(account.baseline_nano_usd),
             savings=account.savings,
             overheads=account.overheads,
+            last_month=self.compared.last_month.name if self.compared.last_month else None,
+            last_month_usd=from_nano(self.last_month_nano_usd()),
             review="" if self.review is None else str(self.review),
         )
 

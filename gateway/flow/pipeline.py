@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from gateway.core.chunks import Chunk, Completion, split
-from gateway.core.plan import Catalog, Model, Plan
-from gateway.core.savings import dearest
+from gateway.core.plan import Catalog, Plan
 from gateway.core.usage import Usage
+from gateway.flow.baselines import Baselines
 from gateway.flow.call import Call, Trail
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.flight import Flight
@@ -58,12 +58,15 @@ class Pipeline:
         self._observer = observer
         self._clock = clock
         self._shadow: Shadow | None = None
-        self._baselines: dict[str, Model | None] = {}
-        self._baselines_day = 0
+        self._baselines = Baselines(catalog)
 
     def check_hits(self, shadow: Shadow) -> None:
         """From now on `shadow` hears of every semantic hit, and checks those it chooses."""
         self._shadow = shadow
+
+    def compare_with(self, baselines: Baselines) -> None:
+        """From now on savings are told against these."""
+        self._baselines = baselines
 
     @asynccontextmanager
     async def serve(self, call: Call) -> AsyncIterator[Answer]:
@@ -72,7 +75,7 @@ class Pipeline:
         reader: Reader | None = None
         try:
             plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
-            trail.baseline = self._baseline(call, plan)
+            trail.compared = self._baselines.of(call.service, plan, call.asked_at_s)
             key = self._lookup.key(call, plan)
             same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
             with self._questions.ask(same) as question:
@@ -156,21 +159,6 @@ class Pipeline:
         if trail.cache == "semantic-hit" and trail.plan is not None and self._shadow is not None:
             self._shadow.consider(trail.call, trail.plan, entry.completion)
         return _Replay(trail, entry.completion)
-
-    def _baseline(self, call: Call, plan: Plan) -> Model | None:
-        """What the request is compared with: the model it named, the service's baseline, or the dearest it may use.
-
-        The dearest is found anew each UTC day, so that a service has one name a day whatever its prices do."""
-        if plan.pinned:
-            return plan.attempts[0]
-        service, day = call.service, int(call.asked_at_s // 86_400)
-        if self._baselines_day != day:
-            self._baselines, self._baselines_day = {}, day
-        if service.name not in self._baselines:
-            named = self._catalog.find(service.baseline_model) if service.baseline_model else None
-            allowed = (model for model in self._catalog.routed() if service.may_route_to(model.tier))
-            self._baselines[service.name] = named or dearest(allowed, call.asked_at_s)
-        return self._baselines[service.name]
 
 
 class _Replay:
