@@ -40,9 +40,9 @@ def racing(config: Config, redis_url: str) -> Config:
 
 
 @asynccontextmanager
-async def gateways(folder: Path, config: Config, count: int) -> AsyncIterator[Sequence[str]]:
-    """The URLs of so many processes, or of one gateway here."""
-    if count == 1:
+async def gateways(folder: Path, config: Config, count: int, workers: int = 1) -> AsyncIterator[Sequence[str]]:
+    """The URLs of so many processes, each with so many workers, or of one gateway here."""
+    if count == workers == 1:
         async with running(folder, config) as gateway:
             yield [gateway.url]
         return
@@ -50,7 +50,8 @@ async def gateways(folder: Path, config: Config, count: int) -> AsyncIterator[Se
         file = folder / "gateway.yaml"
         file.write_text(yaml.safe_dump({"embedder": {"engine": "none"}, **config}))
         states = [folder / f"state-{number}" for number in range(count)]
-        yield [stack.enter_context(serving(state, "--config", str(file))).url for state in states]
+        options = ("--config", str(file), "--workers", str(workers))
+        yield [stack.enter_context(serving(state, *options)).url for state in states]
 
 
 @asynccontextmanager
@@ -72,9 +73,15 @@ async def all_but(count: int, asked: set[asyncio.Task[httpx.Response]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "stream"),
-    [(1, False), (1, True), (3, False), pytest.param(3, True, marks=pytest.mark.nightly)],
-    ids=["whole", "streamed", "whole-from-three-processes", "streamed-from-three-processes"],
+    ("count", "workers", "stream"),
+    [
+        pytest.param(1, 1, False, id="whole"),
+        pytest.param(1, 1, True, id="streamed"),
+        pytest.param(3, 1, False, id="whole-from-three-processes"),
+        pytest.param(3, 1, True, id="streamed-from-three-processes", marks=pytest.mark.nightly),
+        pytest.param(1, 4, False, id="whole-from-four-workers"),
+        pytest.param(1, 4, True, id="streamed-from-four-workers", marks=pytest.mark.nightly),
+    ],
 )
 async def test_two_hundred_at_once_never_overspend_what_is_enough_for_ten(
     tmp_path: Path,
@@ -82,12 +89,13 @@ async def test_two_hundred_at_once_never_overspend_what_is_enough_for_ten(
     openai_upstream: loopback.Upstream,
     redis_url: str,
     count: int,
+    workers: int,
     stream: bool,
 ) -> None:
     """The ten are kept in the air until all others have been refused; then one after the other asks for the rest."""
     ticks = asyncio.Semaphore(0)
     openai_upstream.always(loopback.Gated(ticks, ANSWER))
-    async with gateways(tmp_path, racing(four_providers, redis_url), count) as urls, crowd() as http:
+    async with gateways(tmp_path, racing(four_providers, redis_url), count, workers) as urls, crowd() as http:
         asked = [
             asyncio.ensure_future(ask(http, urls[n % count], f"question {n}", stream=stream)) for n in range(CLIENTS)
         ]
