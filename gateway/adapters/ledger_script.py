@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from gateway.adapters.lua_script import LuaScript
-from gateway.adapters.redis_client import RedisClient
 from gateway.adapters.redis_keys import beyond_ms, epoch_key, meter_keys
 from gateway.adapters.redis_link import RedisLink
 from gateway.core.budget import LATE_MS, MAX_LIMIT, NOTHING, SETTLED_KEPT_MS, Amount, Bid, Budget, Limits
@@ -43,13 +42,10 @@ class Reply:
 class LedgerScript:
     """Every call raises RedisTrouble. `lease_ms` is how long a hold lives if nobody renews it."""
 
-    def __init__(
-        self, client: RedisClient, link: RedisLink, *, lease_ms: int, server_ms: Callable[[], int] | None
-    ) -> None:
-        self._link = link
+    def __init__(self, link: RedisLink, *, lease_ms: int, server_ms: Callable[[], int] | None) -> None:
         self._lease_ms = lease_ms
         self._server_ms = server_ms
-        self._script = LuaScript(client, "ledger")
+        self._script = LuaScript(link, "ledger")
 
     async def hold(self, hold: Hold, bid: Bid, walls: Sequence[Limits], epoch: str) -> Reply:
         """`held` or `over`: what this id reserves, and the use of each meter. `refused`: the use of each meter, and for
@@ -109,8 +105,8 @@ class LedgerScript:
             named = meter_keys(tag, meter)
             keys += [named.sums, named.leases, named.holds]
         head = ["" if self._server_ms is None else self._server_ms(), epoch, self._lease_ms, LATE_MS, SETTLED_KEPT_MS]
-        word, now_ms, heard, *numbers = await self._link.call(
-            "write", lambda: self._script.run(len(keys), *keys, operation, *head, *args), twice=operation == "hold"
+        word, now_ms, heard, *numbers = await self._script.run(
+            len(keys), *keys, operation, *head, *args, twice=operation == "hold"
         )
         return Reply(cast(Word, _text(word)), now_ms, _text(heard), tuple(numbers))
 

@@ -153,7 +153,7 @@ class RedisCache:
 
     async def _get_from_redis(self, key: str) -> bytes | None:
         try:
-            stored = await self._link.call("read", lambda: self._client.get(cached_answer(key)))
+            stored = await self._link.ask("read", "GET", cached_answer(key))
         except RedisTrouble:
             return None
         if not isinstance(stored, bytes) or len(stored) < _HEAD.size:

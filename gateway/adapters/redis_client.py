@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
@@ -25,19 +24,10 @@ _FORMS = "unix:///path/to.sock, redis://host:port/db, rediss://host:port/db or r
 _OPTIONS = {"db", "username", "password", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 
 
-_HOT = frozenset({"GET", "EVALSHA", "PING"})
-"""What requests wait for, and whose replies redis-py hands on as they are."""
-
-
 class PipelinedRedis(Redis):
-    """redis-py, whose hot commands all share one connection and leave together."""
+    """redis-py, and beside it one connection for the commands that requests wait for (`RedisLink.ask`)."""
 
     wire: RedisWire
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        if args[0] in _HOT:
-            return await self.wire.send(*args)
-        return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         await self.wire.close()

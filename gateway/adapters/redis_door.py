@@ -60,8 +60,8 @@ class RedisDoor:
         self._clock = clock
         self._lease_ms = int(lease_s * 1000)
         self._server_ms = server_ms
-        self._script = LuaScript(client, "door")
         self._link = RedisLink(client, "limits", clock, observer, timeout_s=timeout_s, breaker=breaker)
+        self._script = LuaScript(self._link, "door")
         self._own: dict[str, DoorState] = {}
         self._leaving: dict[str, dict[str, None]] = {}
         self._taking_turns = asyncio.Lock()
@@ -174,7 +174,7 @@ class RedisDoor:
         keys = door_keys(service)
         now_ms = "" if self._server_ms is None else self._server_ms()
         arguments = (keys.admitted, keys.slots, operation, now_ms, self._lease_ms, *args)
-        return await self._link.call("write", partial(self._script.run, 2, *arguments))
+        return await self._script.run(2, *arguments)
 
 
 def _refusal(service: Service, answer: Answer) -> LimitExceeded:

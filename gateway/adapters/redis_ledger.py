@@ -76,7 +76,7 @@ class RedisLedger:
         self._rebuild: Rebuild | None = None
         self._ahead_s = 0.0
         self._link = RedisLink(client, "ledger", clock, observer, timeout_s=timeout_s, breaker=breaker)
-        self._script = LedgerScript(client, self._link, lease_ms=int(lease_s * 1000), server_ms=server_ms)
+        self._script = LedgerScript(self._link, lease_ms=int(lease_s * 1000), server_ms=server_ms)
         self._known = KnownSums()
         self._levels = BudgetLevels(observer)
         self._restoring = asyncio.Lock()

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
+
+from redis.exceptions import NoScriptError
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.health import Health
@@ -27,6 +29,7 @@ from gateway.adapters.redis_client import (
     Unanswered,
     translate,
 )
+from gateway.adapters.redis_wire import Word
 from gateway.core.breaker import Breaker
 from gateway.core.events import Component
 from gateway.ports import Clock, Observer
@@ -40,8 +43,6 @@ _LATE = 1.1
 # them all at once fits in one time-out: with 16, up to 5 of the first 200 calls of a cold process did not. The others
 # wait here, where the clock of a command has not started.
 _AT_ONCE = 8
-_PIPELINED = 1_024
-"""On one connection no command waits for another's socket."""
 
 
 class RedisLink:
@@ -58,11 +59,12 @@ class RedisLink:
         breaker: Breaker | None = None,
     ) -> None:
         self._client = client
+        self._wire = client.wire if isinstance(client, PipelinedRedis) else None
         self._clock = clock
         self._timeout_s = timeout_s
         self._breaker = breaker or Breaker()
         self._health = Health(component, observer)
-        self._slots = asyncio.Semaphore(_AT_ONCE if not isinstance(client, PipelinedRedis) else _PIPELINED)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._prober = Behind(self._probe, pause_s=self._breaker.open_s / 2)
 
     @property
@@ -92,6 +94,28 @@ class RedisLink:
                 raise NotAsked("the breaker opened")
             return await self._ask(what, command, twice)
 
+    async def ask(self, what: Literal["read", "write"], *words: Word, twice: bool = False) -> Any:
+        """As `call`, for a command that requests wait for: where there is one connection for these, it has the time-out
+        and the patience with a busy loop, and nobody waits for a slot. Raises NoScriptError too."""
+        if self._wire is None:
+            return await self.call(what, lambda: self._client.execute_command(*words), twice=twice)
+        if not self._breaker.allows(self._clock.monotonic_s()):
+            raise NotAsked("the breaker is open")
+        try:
+            reply = await self._wire.send(*words)
+        except NoScriptError:
+            self._answered()
+            raise
+        except Exception as error:  # the border, as in `_ask`
+            trouble = translate(error)
+            if twice and isinstance(trouble, Unanswered):
+                return await self.ask(what, *words)
+            self._note(what, trouble)
+            raise trouble from error
+        self._answered()
+        self._health.mended(f"{what} refused")
+        return reply
+
     def start(self) -> None:
         self._prober.start()
 
@@ -101,6 +125,9 @@ class RedisLink:
     async def _ask(self, what: str, command: Callable[[], Awaitable[T]], twice: bool = False) -> T:
         try:
             reply = await self._in_time(command, twice)
+        except NoScriptError:
+            self._answered()
+            raise
         except Exception as error:  # the border: whatever redis-py raises is one of three things above it
             trouble = translate(error)
             self._note(what, trouble)

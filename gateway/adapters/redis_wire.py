@@ -17,12 +17,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import hiredis
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 Word = bytes | str | int | float
@@ -163,7 +173,7 @@ class _Connection(asyncio.Protocol):
                 reply, _ = self._waiting.popleft()
                 if reply.done():
                     continue
-                if isinstance(answer, ResponseError):
+                if isinstance(answer, RedisError):
                     reply.set_exception(answer)
                 else:
                     reply.set_result(answer)
@@ -186,5 +196,17 @@ def _greeting(address: Address) -> list[tuple[Word, ...]]:
     return words
 
 
-def _refusal(message: str) -> ResponseError:
-    return NoScriptError(message) if message.startswith("NOSCRIPT") else ResponseError(message)
+_REFUSALS: Mapping[str, type[RedisError]] = {
+    "LOADING": BusyLoadingError,
+    "MASTERDOWN": MasterDownError,
+    "NOAUTH": AuthenticationError,
+    "NOSCRIPT": NoScriptError,
+    "OOM": OutOfMemoryError,
+    "READONLY": ReadOnlyError,
+    "WRONGPASS": AuthenticationError,
+}
+"""By the first word of a refusal, as redis-py has it: the first two and the bad password count as no connection."""
+
+
+def _refusal(message: str) -> RedisError:
+    return _REFUSALS.get(message.partition(" ")[0], ResponseError)(message)

@@ -22,9 +22,10 @@ def bid(chat: ChatRequest, model: Model, unix_s: float) -> Bid:
     prompt_tokens = prompt_bound(chat, model.profile)
     most = output_limit(chat, model.profile)
     least = most if chat.max_tokens is not None else min(LEAST_OUTPUT_TOKENS * choices_of(chat), most)
+    dearest = model.price.dearest(prompt_tokens, unix_s)
     return Bid(
-        prompt=input_bound(model, prompt_tokens, unix_s),
-        output_nano_usd=_nano_up(model.price.dearest(prompt_tokens, unix_s).cost(Usage(output_tokens=1))),
+        prompt=Amount(prompt_tokens, _nano_up(dearest.cost(Usage(prompt_tokens)))),
+        output_nano_usd=_nano_up(dearest.cost(Usage(output_tokens=1))),
         least_output_tokens=least,
         most_output_tokens=most,
     )

@@ -8,7 +8,7 @@ length of its input. Rates are never mixed within an answer, because no vendor d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -54,6 +54,8 @@ class Rates:
         )
 
     def cost(self, usage: Usage) -> Decimal:
+        if usage.is_plain:
+            return (self.input_usd * usage.input_tokens + self.output_usd * usage.output_tokens) / _PER_MTOK
         written = _else(self.cache_write_usd, self.input_usd)
         total = (
             self.input_usd * (usage.uncached_tokens - usage.audio_input_tokens)
@@ -146,6 +148,8 @@ class Price:
 
     def _rates_for(self, input_tokens: int, unix_s: float, *, batch: bool = False) -> Rates:
         """The rates of an answer with so much input, of what is in force."""
+        if not (batch or self.peaks or self.long_contexts):
+            return self.rates
         if batch and self.batch is not None:
             return self.batch._rates_for(input_tokens, unix_s)
         if self.peaks:
@@ -158,7 +162,9 @@ class Price:
     def dearest(self, input_tokens: int, unix_s: float) -> Rates:
         """Plain input and output rates that no token costs more than, in any answer with so much input or less:
         whatever becomes of its input, at any hour, and whether or not a change comes while it runs."""
-        possible = list(self._possible(input_tokens, unix_s))
+        possible: Sequence[Rates] = (self.rates,)
+        if self.changes or self.peaks or self.long_contexts:
+            possible = tuple(self._possible(input_tokens, unix_s))
         return Rates(
             max(rates.dearest_input_usd for rates in possible),
             max(rates.dearest_output_usd for rates in possible),

@@ -28,6 +28,13 @@ class Usage:
     audio_output_tokens: int = 0
 
     @property
+    def is_plain(self) -> bool:
+        """Whether all input and all output is of the usual kind."""
+        return not (
+            self.cache_read_tokens or self.cache_write_tokens or self.audio_input_tokens or self.audio_output_tokens
+        )
+
+    @property
     def uncached_tokens(self) -> int:
         """Input tokens billed at the full input price."""
         return self.input_tokens - self.cache_read_tokens - self.cache_write_tokens
@@ -60,10 +67,12 @@ class Usage:
 
         OpenAI does not say how much of the audio was cached: what cannot be is counted as audio.
         """
-        prompt_details = _object(usage.get("prompt_tokens_details"))
-        completion_details = _object(usage.get("completion_tokens_details"))
         input_tokens = _count(usage.get("prompt_tokens"))
         output_tokens = _count(usage.get("completion_tokens"))
+        if not (usage.get("prompt_tokens_details") or usage.get("completion_tokens_details")):
+            return cls(input_tokens, output_tokens)
+        prompt_details = _object(usage.get("prompt_tokens_details"))
+        completion_details = _object(usage.get("completion_tokens_details"))
         cache_read = min(_count(prompt_details.get("cached_tokens")), input_tokens)
         cache_write = min(_count(prompt_details.get("cache_write_tokens")), input_tokens - cache_read)
         written = _object(prompt_details.get("cache_write_tokens_details"))
