@@ -8,7 +8,7 @@ DATA ?= ../shared/data/routing
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test nightly lint type check ready bench bench-peers bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-answer-head eval-replay test-clients test-extras dashboards check-deploy image-test up down lock clean
+.PHONY: help install install-test run test nightly lint type check ready bench bench-peers bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-tiers train-answer-head eval-replay test-clients test-extras dashboards check-deploy image-test up down lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ eval-review: install-test  ## how often the review of light answers is right, an
 
 train-answer-head: install  ## learn gateway/adapters/answer_head.npz again (DATA=folder of the routing sets; seconds)
 	$(BIN)/python -m gateway.offline.train_answer_head $(DATA)
+
+train-tiers: install  ## learn gateway/adapters/tier_weights.npz again from the labels (DATA=folder of the routing sets)
+	$(BIN)/python -m gateway.offline.tier_head tests/eval/tier_labels $(DATA)
 
 eval-replay: install-test  ## what recorded traffic would cost, routed and cached (needs THRIFTGATE_EVAL_DATA; skips without)
 	$(BIN)/python -m tests.eval.replay

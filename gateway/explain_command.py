@@ -70,7 +70,8 @@ def _line(candidate: Candidate) -> str:
 def _explained(loaded: Loaded, body: object, service: str | None, weights: Path | None) -> Explanation:
     router = Router(loaded, weights)
     clock = SystemClock()
-    routing = Routing(build_catalogs(loaded, price_of).chat, dict, router.foresee, RoutingMemory(), clock)
+    catalog = build_catalogs(loaded, price_of).chat
+    routing = Routing(catalog, dict, router.foresee, RoutingMemory(), clock, router.classify)
     whose = _whose(loaded, router, service)
     return asyncio.run(routing.explain(parse_chat(body), parse_options({}, body), whose, clock.unix_s()))
 

@@ -81,7 +81,9 @@ class Generation:
         self._anonymous = anonymous(loaded, self._router.policy)
         self._digests = key_digests(loaded)
         self._hosts = parts.providers.build(loaded)
-        self.routing = Routing(catalogs.chat, self._latencies_s, self._router.foresee, parts.routing, parts.clock)
+        self.routing = Routing(
+            catalogs.chat, self._latencies_s, self._router.foresee, parts.routing, parts.clock, self._router.classify
+        )
         self.meaning = _meaning(settings, before)
         self._lookup = Lookup(
             parts.cache if settings.cache.exact.enabled else None,

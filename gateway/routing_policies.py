@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from gateway.core.features import Features
 from gateway.core.forecast import Forecast
 from gateway.core.policy import Policy, TierShares, bounds_for
+from gateway.core.tiers import Classify
+from gateway.core.tiers import classify as by_rules
 from gateway.routing_settings import RoutingTerms
 from gateway.settings import Loaded
 from gateway.yaml_source import ConfigError, Problem
@@ -69,6 +71,20 @@ class Router:
             shares = TierShares(terms.light_share or 0.0, terms.medium_share or 0.0)
             return Policy(None, shares, {}, self.version, second_usd)
         return Policy(value_of_second_usd=second_usd)
+
+    @cached_property
+    def classify(self) -> Classify:
+        """What names tiers: rules, or the learned classifier. Raises ConfigError where that cannot be read."""
+        if self._loaded.settings.routing.classifier == "rules":
+            return by_rules
+        try:
+            from gateway.adapters.tier_weights import classifier, load
+
+            return classifier(load())
+        except (ModuleNotFoundError, ValueError) as error:
+            where = self._loaded.source.where(("routing", "classifier"))
+            mend = "write `rules`, or install the gateway whole: the slim image has no numpy"
+            raise ConfigError(Problem(where, f"`routing.classifier: learned`: {error}", mend)) from error
 
     def foresee(self, features: Features, explained: bool) -> Forecast | None:
         """None also where weights cannot be read here: who needs them has been refused by `policy`, and who only wants

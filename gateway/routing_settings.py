@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -43,5 +43,6 @@ class RoutingTerms(Section):
 
 
 class RoutingSettings(RoutingTerms):
+    classifier: Literal["rules", "learned"] = "rules"
     weights: Path | None = None
     value_of_second_usd: float = Field(0.0, ge=0)

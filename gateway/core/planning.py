@@ -22,7 +22,7 @@ from gateway.core.options import Options
 from gateway.core.plan import AUTO, Catalog, Model, Plan
 from gateway.core.policy import UNJUDGED, Judged, wanted_tier
 from gateway.core.service import Service
-from gateway.core.tiers import Classified, Tier, classify
+from gateway.core.tiers import Classified, Classify, Tier, classify
 from gateway.core.usage import Usage
 from gateway.core.warmth import Warm, stay_or_leave
 
@@ -35,14 +35,15 @@ ASKED_FOR = ("asked for",)
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known beside the request, all of it optional: its features, if they have been worked out already, how it
-    was judged, how long each model takes to begin (by name, in seconds), which turn of its conversation it is, and
-    where the prefix of that is cached."""
+    was judged, how long each model takes to begin (by name, in seconds), which turn of its conversation it is, where
+    the prefix of that is cached, and what names a tier by the features (rules, unless something was learned)."""
 
     features: Features | None = None
     judged: Judged = UNJUDGED
     latency_s: Mapping[str, float] = field(default_factory=dict)
     turn: Turn | None = None
     warm: Warm | None = None
+    classify: Classify = classify
 
 
 NOTHING = Known()
@@ -117,7 +118,7 @@ class _Routing:
 
     def _wanted(self, models: Sequence[Model]) -> Classified:
         tiers = {model.tier for model in models}
-        wanted = wanted_tier(classify, self._features, self._known.judged, self._policy, tiers)
+        wanted = wanted_tier(self._known.classify, self._features, self._known.judged, self._policy, tiers)
         return _open_to(self._service, wanted)
 
     def _ordered(

@@ -21,6 +21,8 @@ from gateway.core.plan import AUTO, Catalog, Plan
 from gateway.core.planning import NOTHING, Known, is_open, make_plan
 from gateway.core.policy import UNJUDGED, Judged, RecentScores
 from gateway.core.service import Service
+from gateway.core.tiers import Classify
+from gateway.core.tiers import classify as by_rules
 from gateway.core.warmth import Warm, WarmPrefixes, cached_tokens
 from gateway.flow.call import Trail
 from gateway.ports import Clock
@@ -48,10 +50,12 @@ class Routing:
         foresee: Foresee,
         memory: RoutingMemory,
         clock: Clock,
+        classify: Classify = by_rules,
     ) -> None:
         self._catalog = catalog
         self._latencies_s = latencies_s
         self._foresee = foresee
+        self._classify = classify
         self._memory = memory
         self._clock = clock
 
@@ -91,6 +95,7 @@ class Routing:
             self._latencies_s() if service.policy.value_of_second_usd else {},
             turn,
             self._warm(turn),
+            self._classify,
         )
 
     def _warm(self, turn: Turn) -> Warm | None:

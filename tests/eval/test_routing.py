@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gateway.core.tiers import Tier
 from gateway.offline.routing_sets import Outcome
-from gateway.offline.tier_head import TierExample, cheapest
-from tests.eval import routing, tiers
+from tests.eval import routing
 from tests.eval.routing import Scored
 from tests.eval.tiers import Agreement
 
@@ -47,36 +44,3 @@ def test_agreement_counts_what_was_said_too_low() -> None:
     assert (found.accuracy, found.under) == (0.5, 0.25)
     assert found.macro_f1 == pytest.approx((1 + 0 + 0.5) / 3)
     assert Agreement(found.truth, found.truth).kappa == 1
-
-
-def test_of_two_labels_the_higher_is_the_truth() -> None:
-    assert tiers.truth_of([{"a": Tier.LIGHT, "b": Tier.HEAVY}, {"a": Tier.MEDIUM}]) == {
-        "a": Tier.MEDIUM,
-        "b": Tier.HEAVY,
-    }
-
-
-def test_a_row_that_is_no_label_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.tsv").write_text("ab\tlight\ncd\tgreat\n")
-    with pytest.raises(ValueError, match=r"x\.tsv:2: expected"):
-        tiers.read_labels(tmp_path / "x.tsv")
-
-
-def test_labels_find_their_prompts_by_hash_and_no_prompt_is_in_both_halves() -> None:
-    prompts = [f"prompt {number}" for number in range(50)]
-    digests = {hashlib.sha256(prompt.encode()).hexdigest(): Tier.LIGHT for prompt in prompts[:40]}
-    examples = tiers.joined(digests, iter([*prompts, *prompts]))
-    assert {example.prompt for example in examples} == set(prompts[:40])
-    one, two = tiers.halves(examples)
-    assert len(one) + len(two) == 40
-    assert not {example.prompt for example in one} & {example.prompt for example in two}
-
-
-def test_any_classifier_can_be_scored() -> None:
-    examples = [TierExample("a", Tier.LIGHT), TierExample("b", Tier.HEAVY)]
-    assert tiers.scored(lambda prompt: Tier.HEAVY, examples).accuracy == 0.5
-
-
-def test_a_dearer_mistake_moves_the_doubtful_up() -> None:
-    doubtful = np.array([[0.5, 0.4, 0.1]])
-    assert [int(cheapest(doubtful, cost)[0]) for cost in (1.0, 2.0, 9.0)] == [0, 1, 2]

@@ -1,29 +1,34 @@
 """How often a tier classifier agrees with labels by hand: goal R7, `python -m tests.eval.tiers`.
 
-Labels are `tier_labels/*.tsv` (rows of a prompt's SHA-256, a tab and its tier; the guide is beside them), the prompts
-are found in `$THRIFTGATE_EVAL_DATA/routing` by their hash. Where annotators differ the higher tier is the truth, as the
-guide says. Half of the prompts, by hash, train the three-class head; the other half judges it and the rules alike.
+Labels are `tier_labels/*.tsv` (the guide is beside them), the prompts are found in `$THRIFTGATE_EVAL_DATA/routing` by
+their hash. Where annotators differ the higher tier is the truth, as the guide says. The learned classifier is judged on
+labels it has not seen, the cost of too low a tier included: in five folds, and on each source learned from the others.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from gateway.core.tiers import Tier, classify
-from gateway.offline.tier_head import UNDER_COSTS, TierExample, learn_tiers
-from gateway.offline.train_router import features_for
+from gateway.adapters import tier_weights
+from gateway.core import tiers
+from gateway.core.tier_model import classify
+from gateway.core.tiers import Tier
+from gateway.offline.tier_head import UNDER_COSTS, TierLesson, learn_tiers, said
+from gateway.offline.tier_labels import TierExample, joined, prompts_in, read_labels, truth_of
+from gateway.offline.train_router import features_for, folds_of
 
 LABELS = Path(__file__).with_name("tier_labels")
-TIERS = tuple(Tier)
 Ranks = npt.NDArray[np.int_]
+CURVE = (200, 400, 800, 1_200)
+_FEWEST = 60
+"""Labels of a source that is left out by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,93 +74,94 @@ class TierReport:
     goals: list[tuple[str, bool]]
 
 
-def scored(classifier: Callable[[str], Tier], examples: Sequence[TierExample]) -> Agreement:
-    """Any classifier of a prompt against the labels."""
-    said = np.array([classifier(example.prompt).rank for example in examples])
-    return Agreement(np.array([example.tier.rank for example in examples]), said)
-
-
-def read_labels(path: Path) -> dict[str, Tier]:
-    """By the prompt's SHA-256. Raises ValueError, with the line, for a row that is none."""
-    labels = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        digest, _, tier = line.partition("\t")
-        if line and not line.startswith(("#", "sha256")):
-            try:
-                labels[digest] = Tier(tier.split("\t")[0].strip())
-            except ValueError as error:
-                raise ValueError(f"{path}:{number}: expected sha256, a tab and light, medium or heavy") from error
-    return labels
-
-
-def truth_of(annotators: Sequence[Mapping[str, Tier]]) -> dict[str, Tier]:
-    """The highest tier that any annotator gave."""
-    digests = sorted({digest for labels in annotators for digest in labels})
-    return {
-        digest: max((labels[digest] for labels in annotators if digest in labels), key=lambda tier: tier.rank)
-        for digest in digests
-    }
-
-
-def joined(truth: Mapping[str, Tier], prompts: Iterator[str]) -> list[TierExample]:
-    """The labelled prompts that are here, once each, in the order of their hashes."""
-    found = {}
-    for prompt in prompts:
-        digest = hashlib.sha256(prompt.encode()).hexdigest()
-        if digest in truth:
-            found[digest] = TierExample(prompt, truth[digest])
-    return [found[digest] for digest in sorted(found)]
-
-
-def prompts_in(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.glob("*.dev.jsonl")):
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)["prompt"]
-
-
-def halves(examples: Sequence[TierExample]) -> tuple[list[TierExample], list[TierExample]]:
-    """Even first digit of the hash: to learn from; odd: to judge by."""
-    parts: tuple[list[TierExample], list[TierExample]] = ([], [])
-    for example in examples:
-        parts[int(hashlib.sha256(example.prompt.encode()).hexdigest()[0], 16) % 2].append(example)
-    return parts
-
-
 def report(folder: Path) -> TierReport:
     annotators = [read_labels(path) for path in sorted(LABELS.glob("*.tsv"))]
-    examples = joined(truth_of(annotators), prompts_in(folder)) if annotators else []
+    examples = joined(truth_of(annotators), prompts_in(folder))
     if not examples:
         return TierReport([f"R7 skipped: no labelled prompts ({LABELS.name}/*.tsv joined with {folder})"], [])
-    learn_from, judge = halves(examples)
-    head = learn_tiers(learn_from)
-    truth = np.array([example.tier.rank for example in judge])
-    rules = scored(lambda prompt: classify(features_for(prompt)).tier, judge)
-    majority = Agreement(truth, np.full(len(truth), np.bincount(truth).argmax()))
-    counts = "/".join(str(int((truth == rank).sum())) for rank in range(3))
+    lesson = TierLesson.of(examples)
+    counts = "/".join(str(int((lesson.ranks == rank).sum())) for rank in range(3))
+    rules = np.array([tiers.classify(features_for(example.prompt)).tier.rank for example in examples])
+    majority = np.full(len(examples), np.bincount(lesson.ranks).argmax())
+    learned = in_folds(lesson)
     lines = [
-        f"R7 tiers: {len(learn_from)} labels learned from, {len(judge)} judged (light/medium/heavy {counts})",
+        f"R7 tiers: {len(examples)} labels (light/medium/heavy {counts}), five folds",
         *between(annotators),
-        majority.row("majority"),
-        rules.row("rules of core/tiers"),
+        Agreement(lesson.ranks, majority).row("majority"),
+        Agreement(lesson.ranks, rules).row("rules of core/tiers"),
+        learned.row("learned, cost chosen by folds"),
+        *at_each_cost(lesson),
+        *by_source(examples, lesson, learned),
+        *curve(lesson),
+        speed(examples),
     ]
-    for cost in UNDER_COSTS:
-        chosen = "  (chosen)" if cost == head.under_cost else ""
-        found = scored(replace(head, under_cost=cost).classify, judge)
-        lines.append(found.row(f"trained head, too low costs {cost:g}") + chosen)
-    learned = scored(head.classify, judge)
     return TierReport(
         lines, [("R7 accuracy >= .75", learned.accuracy >= 0.75), ("R7 under <= .10", learned.under <= 0.1)]
     )
 
 
+def in_folds(lesson: TierLesson, cost: float | None = None, labels: int | None = None) -> Agreement:
+    """Each fold by what was learned from the others, or from so many of their labels."""
+    folds = folds_of(lesson.prompts, salt="outer")
+    given = np.zeros(len(lesson.ranks), int)
+    for fold in np.unique(folds):
+        seen, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if labels is not None:
+            seen = np.random.RandomState(fold).permutation(seen)[:labels]
+        weights = learn_tiers(lesson.part(seen)).weights
+        given[unseen] = said(lesson.part(unseen), replace(weights, under_cost=cost) if cost else weights)
+    return Agreement(lesson.ranks, given)
+
+
+def at_each_cost(lesson: TierLesson) -> list[str]:
+    return [in_folds(lesson, cost).row(f"learned, too low costs {cost:g}") for cost in UNDER_COSTS[::2]]
+
+
+def by_source(examples: Sequence[TierExample], lesson: TierLesson, learned: Agreement) -> list[str]:
+    """In the folds, and from the other sources alone."""
+    sources = np.array([example.source for example in examples])
+    lines = []
+    for source in sorted(set(sources)):
+        own, others = np.flatnonzero(sources == source), np.flatnonzero(sources != source)
+        if len(own) < _FEWEST:
+            continue
+        lines.append(Agreement(learned.truth[own], learned.said[own]).row(f"{source} ({len(own)})"))
+        weights = learn_tiers(lesson.part(others)).weights
+        lines.append(Agreement(lesson.ranks[own], said(lesson.part(own), weights)).row(f"{source}, from the others"))
+    return lines
+
+
+def curve(lesson: TierLesson) -> list[str]:
+    rows = [(count, in_folds(lesson, 1.0, count), in_folds(lesson, None, count)) for count in CURVE]
+    return [
+        f"  {f'{count} labels learned from':34} {free.accuracy:6.3f} at equal costs (under {free.under:.2f}), "
+        f"{held.accuracy:.3f} with under-tiered held down ({held.under:.2f})"
+        for count, free, held in rows
+    ]
+
+
+def speed(examples: Sequence[TierExample]) -> str:
+    """CPU of features and tier together, for a short prompt and for any."""
+    weights = tier_weights.load()
+    times_ms: dict[bool, list[float]] = {True: [], False: []}
+    for example in examples[:600]:
+        started_s = time.thread_time()
+        classify(features_for(example.prompt), weights)
+        times_ms[len(example.prompt) < 200].append(1e3 * (time.thread_time() - started_s))
+    short, long = (np.median(times_ms[kind]) for kind in (True, False))
+    return f"  CPU p50: {short:.2f} ms under 200 characters, {long:.2f} ms over, features included"
+
+
 def between(annotators: Sequence[Mapping[str, Tier]]) -> list[str]:
-    """How far the first two annotators agree, where both have labelled."""
-    if len(annotators) < 2:
-        return []
-    both = sorted(annotators[0].keys() & annotators[1].keys())
-    one, two = (np.array([labels[digest].rank for digest in both]) for labels in annotators[:2])
-    return [Agreement(one, two).row(f"two annotators, {len(both)} prompts")] if both else []
+    """How far each two annotators agree, where both have labelled."""
+    lines = []
+    for at, one in enumerate(annotators):
+        for other, two in enumerate(annotators[at + 1 :], at + 1):
+            both = sorted(one.keys() & two.keys())
+            if both:
+                ranks = (np.array([labels[digest].rank for digest in both]) for labels in (one, two))
+                lines.append(Agreement(*ranks).row(f"annotators {at + 1} and {other + 1}, {len(both)} prompts"))
+    return lines
 
 
 def main() -> int:
