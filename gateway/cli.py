@@ -1,4 +1,4 @@
-"""thriftgate serve · check · explain · keys · ledger verify"""
+"""thriftgate serve · check · explain · keys · top · ledger verify"""
 
 from __future__ import annotations
 
@@ -31,14 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 fine, 1 failed while running, 2 the configuration or the command line is wrong."""
     arguments = _parser().parse_args(argv)
     try:
-        loaded = load(
-            Path(arguments.config),
-            host=getattr(arguments, "host", None),
-            port=getattr(arguments, "port", None),
-            workers=getattr(arguments, "workers", None),
-            data_dir=getattr(arguments, "data_dir", None),
-        )
-        status: int = arguments.run(loaded, arguments)
+        status: int = arguments.run(arguments) if arguments.alone else arguments.run(_loaded(arguments), arguments)
     except ConfigError as error:
         print(f"thriftgate: the configuration cannot be used\n{error}", file=sys.stderr)
         return MISUSED
@@ -47,8 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _loaded(arguments: argparse.Namespace) -> Loaded:
+    return load(
+        Path(arguments.config),
+        host=getattr(arguments, "host", None),
+        port=getattr(arguments, "port", None),
+        workers=getattr(arguments, "workers", None),
+        data_dir=getattr(arguments, "data_dir", None),
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="thriftgate", description="An OpenAI-compatible LLM gateway.")
+    parser.set_defaults(alone=False)  # True: the command reads no configuration
     parser.add_argument("--version", action="version", version=f"thriftgate {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     config = _config_options()
@@ -72,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain_options(explain)
     explain.set_defaults(run=_explain)
 
+    _add_top(commands)
+
     ledger = commands.add_parser("ledger", help="what was spent, as it was written down")
     verify = ledger.add_subparsers(required=True, metavar="COMMAND").add_parser(
         "verify",
@@ -84,6 +90,16 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="print a JSON object, money in nano-dollars")
     verify.set_defaults(run=_verify)
     return parser
+
+
+def _add_top(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    top = commands.add_parser("top", help="what a running gateway spends and saves, live; THRIFTGATE_KEY has the key")
+    url = os.environ.get("THRIFTGATE_URL", "http://127.0.0.1:4000")
+    top.add_argument("--url", default=url, help="of the gateway; default: %(default)s (THRIFTGATE_URL)")
+    top.add_argument("--service", metavar="NAME", help="only this one's figures")
+    top.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="default: %(default)s")
+    top.add_argument("--once", action="store_true", help="print once and end; as without a terminal")
+    top.set_defaults(run=_top, alone=True)
 
 
 def _add_explain_options(explain: argparse.ArgumentParser) -> None:
@@ -156,6 +172,13 @@ def _explain(loaded: Loaded, arguments: argparse.Namespace) -> int:
     except EXPLAIN_ERRORS as error:
         return _refuse(str(error))
     return OK
+
+
+def _top(arguments: argparse.Namespace) -> int:
+    from gateway.top_command import Source, top
+
+    source = Source(arguments.url, os.environ.get("THRIFTGATE_KEY") or None, arguments.service)
+    return top(source, once=arguments.once, every_s=max(0.2, arguments.every))
 
 
 def _verify(loaded: Loaded, arguments: argparse.Namespace) -> int:
