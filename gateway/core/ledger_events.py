@@ -17,8 +17,9 @@ from gateway.core.pricing import from_nano
 from gateway.core.savings import CauseSaved, Overhead
 from gateway.core.usage import Usage
 
-_NANO = "_nano_usd"
-_READ: Mapping[str, Callable[[Any], Any]] = {
+Reader = Callable[[Any], Any]
+
+_READERS: Mapping[str, Reader] = {
     "usage": lambda value: Usage(**value),
     "reasons": tuple,
     "savings": lambda value: tuple(CauseSaved(**one) for one in value),
@@ -29,32 +30,34 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
 
 def finished_of(record: Record) -> RequestFinished:
     """From a line of type `request`."""
-    return RequestFinished(**_values(RequestFinished, record))
+    return RequestFinished(**_values(_OF_REQUEST, record))
 
 
 def checked_of(record: Record) -> HitChecked:
     """From a line of type `check`."""
-    return HitChecked(**_values(HitChecked, record))
+    return HitChecked(**_values(_OF_CHECK, record))
 
 
-def _values(kind: type[RequestFinished | HitChecked], record: Record) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)}
-    told = ((_named(name), name, value) for name, value in record.items())
-    return {field: _value(field, name, value) for field, name, value in told if field in names}
+def _values(names: Mapping[str, tuple[str, Reader | None]], record: Record) -> dict[str, Any]:
+    known = ((names[name], value) for name, value in record.items() if name in names)
+    return {field: value if read is None else read(value) for (field, read), value in known}
 
 
-def _named(name: str) -> str:
-    """`cost_nano_usd` is the field `cost_usd`."""
-    return f"{name.removesuffix(_NANO)}_usd" if name.endswith(_NANO) else name
-
-
-def _value(field: str, name: str, value: Any) -> Any:
-    if name.endswith(_NANO):
-        return _dollars(value)
-    return _READ[field](value) if field in _READ else value
+def _names(kind: type[RequestFinished | HitChecked]) -> dict[str, tuple[str, Reader | None]]:
+    """By the name in the line: the field, and how it is read. `cost_nano_usd` is the field `cost_usd`."""
+    names: dict[str, tuple[str, Reader | None]] = {}
+    for field in fields(kind):
+        if field.type == "Decimal":
+            names[field.name.replace("_usd", "_nano_usd")] = field.name, _dollars
+        else:
+            names[field.name] = field.name, _READERS.get(field.name)
+    return names
 
 
 def _dollars(nano_usd: object) -> Decimal:
     if not isinstance(nano_usd, int):
         raise ValueError("money is not a whole number of nano-dollars")
     return from_nano(nano_usd)
+
+
+_OF_REQUEST, _OF_CHECK = _names(RequestFinished), _names(HitChecked)
