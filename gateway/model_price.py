@@ -18,8 +18,9 @@ def written_price(row: PriceUsd, path: KeyPath, source: Source, listed: Price | 
     if row == "free":
         return replace(FREE, source=source.where(path))
     if isinstance(row, GpuHour):
-        rates = Rates.of_gpu_hour(row.gpu_hour_usd, row.prompt_tokens_per_s, row.output_tokens_per_s)
-        return Price(rates, source=f"{source.where(path)}, by the GPU hour", hour_usd=row.gpu_hour_usd)
+        rates = Rates.of_gpu_hour(row.hour_usd, row.prompt_tokens_per_s, row.output_tokens_per_s)
+        by = "by the GPU hour" if row.gpu_hour_usd is not None else "by its power"
+        return Price(rates, source=f"{source.where(path)}, {by}", hour_usd=row.hour_usd)
     if isinstance(row, ListUsd):
         return _price(row, source.where(path))
     changes = tuple(_change(dated, source.where((*path, at))) for at, dated in enumerate(row))

@@ -83,11 +83,31 @@ class DatedUsd(ListUsd):
 
 
 class GpuHour(Section):
-    """What the hardware of a local model costs, and how fast it is at it."""
+    """What the hardware of a local model costs, rented by the hour or by the power it draws, and how fast it is."""
 
-    gpu_hour_usd: Usd
+    gpu_hour_usd: Usd | None = None
+    watt: Exact | None = Field(None, gt=0)
+    kwh_usd: Usd | None = None
     prompt_tokens_per_s: Exact = Field(gt=0)
     output_tokens_per_s: Exact = Field(gt=0)
+
+    @property
+    def hour_usd(self) -> Decimal:
+        """What an hour costs, used or idle: power at its full draw."""
+        if self.gpu_hour_usd is not None:
+            return self.gpu_hour_usd
+        assert self.watt is not None
+        assert self.kwh_usd is not None
+        return self.watt / 1_000 * self.kwh_usd
+
+
+def _one_way(row: GpuHour) -> GpuHour:
+    by_power = row.watt is not None or row.kwh_usd is not None
+    if by_power and (row.watt is None or row.kwh_usd is None):
+        raise ValueError("wants `watt` and `kwh_usd` together")
+    if by_power == (row.gpu_hour_usd is not None):
+        raise ValueError("wants either `gpu_hour_usd`, or `watt` and `kwh_usd`")
+    return row
 
 
 def _in_order(rows: tuple[DatedUsd, ...]) -> tuple[DatedUsd, ...]:
@@ -106,7 +126,7 @@ def _form(price: object) -> str | None:
     """Which form was meant, so that errors are about that one."""
     free, rates, dated, gpu_hour = PRICE_FORMS
     if isinstance(price, Mapping):
-        return gpu_hour if "gpu_hour_usd" in price else rates
+        return gpu_hour if price.keys() & {"gpu_hour_usd", "watt", "kwh_usd"} else rates
     return dated if isinstance(price, list) else free if isinstance(price, str) else None
 
 
@@ -114,7 +134,7 @@ PriceUsd = Annotated[
     Annotated[Literal["free"], Tag("<free>")]
     | Annotated[ListUsd, Tag("<list>")]
     | Annotated[tuple[DatedUsd, ...], AfterValidator(_in_order), Tag("<dated>")]
-    | Annotated[GpuHour, Tag("<gpu hour>")],
+    | Annotated[GpuHour, AfterValidator(_one_way), Tag("<gpu hour>")],
     Discriminator(_form),
 ]
 

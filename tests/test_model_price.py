@@ -127,6 +127,14 @@ def test_rows_that_are_yet_to_come_are_no_price_for_today(file: Path) -> None:
     assert priced(file, DATED, None, today=date(2026, 11, 1)) is not None
 
 
+def test_an_hour_of_your_own_hardware_costs_what_it_draws(file: Path) -> None:
+    drawn = priced(file, "{watt: 500, kwh_usd: 0.3, prompt_tokens_per_s: 2000, output_tokens_per_s: 50}")
+    rented = priced(file, "{gpu_hour_usd: 0.15, prompt_tokens_per_s: 2000, output_tokens_per_s: 50}")
+    assert drawn == rented
+    assert drawn is not None
+    assert (drawn.hour_usd, drawn.source.endswith(":7, by its power")) == (Decimal("0.15"), True)
+
+
 def test_an_hour_of_hardware_becomes_rates(file: Path) -> None:
     price = priced(file, "{gpu_hour_usd: 2.0, prompt_tokens_per_s: 2000, output_tokens_per_s: 50}")
     assert price is not None
@@ -163,6 +171,8 @@ def test_an_hour_of_hardware_becomes_rates(file: Path) -> None:
             "models.m.price",
             7,
         ),
+        ("{watt: 9, prompt_tokens_per_s: 9, output_tokens_per_s: 9}", "`watt` and `kwh_usd` together", 7),
+        ("{gpu_hour_usd: 2, watt: 9, kwh_usd: 1, prompt_tokens_per_s: 9, output_tokens_per_s: 9}", "wants either", 7),
         ("{gpu_hour_usd: 2, prompt_tokens_per_s: 9}", "models.m.price.output_tokens_per_s", 7),
         ("{gpu_hour_usd: 2, prompt_tokens_per_s: 9, output_tokens_per_s: 0}", "price.output_tokens_per_s", 8),
     ],

@@ -24,7 +24,7 @@ def price_in_words(price: Price, unix_s: float) -> list[str]:
 
 
 def _lines(price: Price) -> Iterator[str]:
-    yield _rates(price.rates)
+    yield "free: declared" if price.free else _rates(price.rates)
     for step in price.long_contexts:
         yield f"over {step.over_tokens:,} tokens: {_rates(step.rates)}"
     for peak in sorted(price.peaks, key=lambda peak: peak.start_minute):
@@ -44,7 +44,7 @@ def _rates(rates: Rates) -> str:
         "spoken": rates.audio_output_usd,
     }
     if not any(kinds.values()):
-        return "free"
+        return "nothing, and not declared free"
     return ", ".join(f"{_usd(usd)} {kind}" for kind, usd in kinds.items() if usd is not None)
 
 

@@ -17,8 +17,9 @@ def rates(*usd: str) -> Rates:
     return Rates(*map(Decimal, usd))
 
 
-def test_nothing_is_free() -> None:
-    assert price_in_words(FREE, NOW_S) == ["free"]
+def test_what_is_declared_free_says_so_and_what_only_has_no_rates_does_not() -> None:
+    assert price_in_words(FREE, NOW_S) == ["free: declared"]
+    assert price_in_words(Price(), NOW_S) == ["nothing, and not declared free"]
 
 
 def test_every_rate_that_is_known_is_said_and_who_says_so() -> None:
