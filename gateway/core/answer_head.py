@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.core.answer_checks import answer_signs, calculations, numbers_in
+from gateway.core.answer_checks import SCANNED_CHARS, answer_signs, calculations, numbers_in
 
 Floats = NDArray[np.float32]
 
@@ -62,4 +62,4 @@ def is_worked_sum(question: str, answer: str) -> bool:
     lower = question.lower()
     if len(question) > _MOST_QUESTION_CHARS or len(numbers_in(lower)) < _LEAST_NUMBERS:
         return False
-    return _ASKS_FOR_A_NUMBER.search(lower) is not None or next(calculations(answer), None) is not None
+    return _ASKS_FOR_A_NUMBER.search(lower) is not None or next(calculations(answer[-SCANNED_CHARS:]), None) is not None

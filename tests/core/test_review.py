@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -137,3 +138,22 @@ def test_a_plan_for_a_light_answer_says_that_it_is_reviewed_and_its_key_says_so(
 )
 def test_what_was_asked_for_and_what_is_heavy_is_not(said: str, model: str, options: Options) -> None:
     assert not make_plan(asked(said, model=model), options, SHOP, CATALOG, 0.0).reviewed
+
+
+def test_a_very_long_answer_is_only_looked_at_for_a_loop() -> None:
+    words = " ".join(f"word{at}" for at in range(10_000))
+    assert review(asked("In one word?"), completion(words), ALL) is None
+    looping = review(asked("In one word?"), completion(words + " and so it went on" * 40), ALL)
+    assert looping == Finding("repetition", "ends in a loop")
+
+
+HOSTILE = ("```\n", "````\n```\n", "- a\n", "1+1=", "{", "[1,", '"a" ', ". ", "1,111,", "a" * 50 + " ", "\n", "#\n|")
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_no_answer_takes_more_than_linear_time(unit: str) -> None:
+    """Twenty times the bound of a quiet machine, which still finds what is quadratic."""
+    question = 'In exactly 3 sentences and at most 9 words, include the words "a", "b". Answer only in JSON.'
+    began_s = time.thread_time()
+    review(asked(question), completion(unit * (40_000 // len(unit))), ALL)
+    assert time.thread_time() - began_s < 0.6

@@ -11,10 +11,11 @@ import ast
 import re
 import textwrap
 import warnings
+from collections.abc import Sequence
 
 import orjson
 
-from gateway.core.checks.fences import Block, blocks
+from gateway.core.checks.fences import Block
 
 MAX_CHARS = 8_000
 """Of one block: 8 ms of parsing at most (2026-11, dense code). Longer ones are not looked at."""
@@ -31,8 +32,8 @@ _NOT_JSON = re.compile(r"//|/\*|\.\.\.|…|<[\w ]+>|^\s*#|'", re.MULTILINE)
 _OPENS = re.compile(r"[(\[{]|[-+~]|\bnot\b|\blambda\b|\bif\b|\*\*|\.")
 
 
-def code_fault(answer: str) -> str | None:
-    for block in blocks(answer)[:MAX_BLOCKS]:
+def code_fault(blocks: Sequence[Block]) -> str | None:
+    for block in blocks[:MAX_BLOCKS]:
         if len(block.text) > MAX_CHARS:
             continue
         if block.language in _PYTHON and not _is_python(block):

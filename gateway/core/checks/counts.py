@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.core.checks.fences import without_fences
 from gateway.core.checks.numerals import NUMERAL, value
 
 Bound = Literal["most", "least", "exactly"]
@@ -76,8 +75,7 @@ def counts_asked(question: str) -> Iterator[Count]:
                 yield Count(bound, value(found["number"]), kind)
 
 
-def count_fault(question: str, answer: str) -> str | None:
-    prose = without_fences(answer)
+def count_fault(question: str, prose: str) -> str | None:
     if _CJK.search(prose):
         return None
     for asked in counts_asked(question):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^`]*")
 
+_MARKS = ("```", "~~~")
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -16,29 +18,29 @@ class Block:
     text: str
 
 
-def blocks(answer: str) -> list[Block]:
-    """Closed fences only: what is cut off is another check's matter."""
-    return _parted(answer)[0]
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The closed fences of an answer, and its other lines: what is not closed is prose, and another check's matter."""
+
+    blocks: tuple[Block, ...]
+    prose: str
 
 
-def without_fences(answer: str) -> str:
-    return _parted(answer)[1] if "```" in answer or "~~~" in answer else answer
-
-
-def _parted(answer: str) -> tuple[list[Block], str]:
-    """The blocks, and the lines outside of them; those after a fence that is never closed are outside. Line by line, so
-    that no number of fences takes more than linear time."""
+def parted(answer: str) -> Parted:
+    """Line by line, so that no number of fences takes more than linear time."""
+    if not any(mark in answer for mark in _MARKS):
+        return Parted((), answer)
     found: list[Block] = []
     outside: list[str] = []
     inside: list[str] = []
     fence = language = ""
     for line in answer.split("\n"):
-        mark = _FENCE.fullmatch(line)
-        if not fence and mark:
+        mark = _FENCE.fullmatch(line) if line.lstrip()[:3] in _MARKS else None
+        if mark and not fence:
             fence, language, inside = mark[1], mark[2].lower(), [line]
-        elif fence and line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+        elif mark and mark[1].startswith(fence) and not mark[2]:
             found.append(Block(language, "\n".join(inside[1:])))
             fence = ""
         else:
             (inside if fence else outside).append(line)
-    return found, "\n".join([*outside, *inside] if fence else outside)
+    return Parted(tuple(found), "\n".join([*outside, *inside] if fence else outside))

@@ -5,22 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from gateway.core.checks.fences import without_fences
-
 _TAIL_CHARS = 1_600
 _LEAST_CHARS = 240
 _LEAST_ROUNDS = 5
 _LINE_CHARS = 30
 _LINE_TIMES = 6
-_READ_CHARS = 64_000
+_READ_CHARS = 40_000
 _ON_PURPOSE = re.compile(r"\brepeat|\btimes\b|\bover and over\b|\brefrain|\bchorus|\blyrics|\bchant|\bpattern")
 
 
-def repetition(question: str, answer: str) -> str | None:
+def repetition(question: str, prose: str) -> str | None:
     """None where the question asks for it. Code is not looked at: programs repeat themselves for good reasons."""
     if _ON_PURPOSE.search(question):
         return None
-    prose = without_fences(answer[-_READ_CHARS:]).strip()
+    prose = prose[-_READ_CHARS:].strip()
     if _ends_in_a_loop(prose[-_TAIL_CHARS:]):
         return "ends in a loop"
     lines = Counter(line.strip() for line in prose.split("\n"))

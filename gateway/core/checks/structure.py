@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from gateway.core.answer_schema import AnswerSchema, json_in
-from gateway.core.checks.fences import blocks
+from gateway.core.checks.fences import Block
 from gateway.core.errors import InvalidRequest
 from gateway.core.tool_choice import is_forced
 
@@ -38,11 +38,11 @@ def schema_fault(body: Mapping[str, Any], choice: Mapping[str, Any]) -> str | No
     return "JSON that does not follow the schema" if _breaks(schema, value) else None
 
 
-def json_fault(question: str, answer: str) -> str | None:
+def json_fault(question: str, answer: str, blocks: Sequence[Block] = ()) -> str | None:
     """JSON that the prompt alone asks for. `question` in lower case, with single spaces."""
     if not _ONLY_JSON.search(question) or _TO_OTHERS.search(question):
         return None
-    texts = [answer, *(block.text for block in blocks(answer)), *_between_brackets(answer)]
+    texts = [answer, *(block.text for block in blocks), *_between_brackets(answer)]
     return None if any(_is_json(text) for text in texts) else "no JSON"
 
 

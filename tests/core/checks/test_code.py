@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.checks.code import MAX_CHARS, code_fault
+from gateway.core.checks.fences import parted
 
 
 def fenced(language: str, text: str) -> str:
     return f"Here it is:\n\n```{language}\n{text}\n```\nEnjoy!"
+
+
+def fault(answer: str) -> str | None:
+    return code_fault(parted(answer).blocks)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +29,7 @@ def fenced(language: str, text: str) -> str:
     ],
 )
 def test_code_that_does_not_parse_is_found(language: str, text: str) -> None:
-    assert code_fault(fenced(language, text)) is not None
+    assert fault(fenced(language, text)) is not None
 
 
 @pytest.mark.parametrize(
@@ -50,11 +55,11 @@ def test_code_that_does_not_parse_is_found(language: str, text: str) -> None:
     ],
 )
 def test_code_that_parses_or_is_not_meant_to_has_no_fault(language: str, text: str) -> None:
-    assert code_fault(fenced(language, text)) is None
+    assert fault(fenced(language, text)) is None
 
 
 def test_a_fence_that_was_never_closed_is_not_read() -> None:
-    assert code_fault("```python\ndef f(") is None
+    assert fault("```python\ndef f(") is None
 
 
 BOMBS = [
@@ -81,15 +86,15 @@ BOMBS = [
 @pytest.mark.parametrize("bomb", BOMBS, ids=range(len(BOMBS)))
 def test_a_bomb_neither_ends_the_process_nor_takes_long(bomb: str) -> None:
     began_s = time.thread_time()
-    code_fault(fenced("python", bomb[:MAX_CHARS]))
+    fault(fenced("python", bomb[:MAX_CHARS]))
     assert time.thread_time() - began_s < 1.0
 
 
 def test_what_is_longer_than_the_cap_is_not_read() -> None:
-    assert code_fault(fenced("python", "def f(:\n" * 2_000)) is None
+    assert fault(fenced("python", "def f(:\n" * 2_000)) is None
 
 
 @given(st.text(st.sampled_from("()[]{}:=+-*.,'\"\\\n x1if lambda not def#@"), max_size=300))
 def test_no_text_at_all_raises(text: str) -> None:
-    code_fault(fenced("python", text))
-    code_fault(fenced("json", text))
+    fault(fenced("python", text))
+    fault(fenced("json", text))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.checks.counts import Count, count_fault, counts_asked
+from gateway.core.checks.fences import parted
 
 FORTY = " ".join(["word"] * 40)
 THREE = "- red\n- green\n- blue"
@@ -82,4 +83,4 @@ def test_an_answer_that_misses_it_has_a_fault(question: str, answer: str) -> Non
     ],
 )
 def test_an_answer_that_meets_it_or_cannot_be_counted_has_none(question: str, answer: str) -> None:
-    assert count_fault(question, answer) is None
+    assert count_fault(question, parted(answer).prose) is None

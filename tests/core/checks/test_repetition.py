@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.checks.fences import parted
 from gateway.core.checks.repetition import repetition
 
 SENTENCE = "The sky is blue because of the light. "
@@ -36,7 +37,7 @@ def test_a_loop_is_found(answer: str) -> None:
     ],
 )
 def test_what_is_asked_for_or_only_looks_alike_is_none(question: str, answer: str) -> None:
-    assert repetition(question, answer) is None
+    assert repetition(question, parted(answer).prose) is None
 
 
 @given(st.text(max_size=50), st.text(max_size=2_000))

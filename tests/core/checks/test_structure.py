@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.checks.fences import parted
 from gateway.core.checks.structure import json_fault, schema_fault, tool_fault
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -75,4 +76,4 @@ def test_a_tool_that_must_be_called_is_called() -> None:
     ],
 )
 def test_json_that_the_prompt_asks_for_is_there(question: str, answer: str, fault: str | None) -> None:
-    assert json_fault(question, answer) == fault
+    assert json_fault(question, answer, parted(answer).blocks) == fault
