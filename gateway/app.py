@@ -41,7 +41,7 @@ from gateway.core.errors import InvalidConfiguration
 from gateway.core.events import Reloaded
 from gateway.core.false_hits import FalseHits
 from gateway.core.seat import Seat
-from gateway.core.totals import merged
+from gateway.core.totals import Totals, merged
 from gateway.core.worth import Worth, WorthRules
 from gateway.fixed_settings import refused_changes
 from gateway.flow.hosts import BreakerRules, Fleet
@@ -52,7 +52,7 @@ from gateway.household import Household, OwnHousehold, Say, children
 from gateway.http.admin import Metrics, admin_app
 from gateway.http.cache_routes import add_cache_routes
 from gateway.http.explain_route import add_explain_route
-from gateway.http.figure_routes import Tallied, add_figure_routes
+from gateway.http.figure_routes import add_figure_routes
 from gateway.http.front import Front
 from gateway.http.key_routes import add_key_routes
 from gateway.http.reload_route import add_reload_route
@@ -302,10 +302,10 @@ class Gateway:
         yield from of_memory(self._memory)
         yield from self._generation.readings()
 
-    async def _tallied(self) -> Tallied:
+    async def _tallied(self) -> Totals:
         """Of all workers together."""
         others = await self._place.siblings.snapshots("tally")
-        return Tallied(self._tally.totals() + await asyncio.to_thread(merged, others), self._tally.complete)
+        return self._tally.totals() + await asyncio.to_thread(merged, others)
 
     def _inexperienced(self) -> Meaning:
         """The semantic layer before its first generation."""

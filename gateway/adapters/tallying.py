@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Tallying:
 
     def totals(self) -> Totals:
         """Milliseconds; on the loop's thread, which tells."""
-        return self._before + self._tally.totals()
+        return replace(self._before + self._tally.totals(), complete=self.complete)
 
     def snapshot(self) -> bytes:
         """The same for another process: `core.totals.decode` reads it, and totals add up."""

@@ -157,6 +157,7 @@ def _of_service(totals: Totals, service: str) -> Totals:
         {kind: sums for kind, sums in totals.rows.items() if kind.service == service},
         {key: amount for key, amount in totals.parts.items() if key.service == service},
         tuple(one for one in totals.recent if one.service == service),
+        totals.complete,
     )
 
 

@@ -122,11 +122,13 @@ def recent_of(event: RequestFinished, at_s: float) -> Recent:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """`parts` of `checked` are counts of checks, all others money. `recent` is oldest first, KEPT_REQUESTS at most."""
+    """`parts` of `checked` are counts of checks, all others money. `recent` is oldest first, KEPT_REQUESTS at most.
+    `complete` is False while something that was told before is still being read back."""
 
     rows: Mapping[Kind, Sums] = field(default_factory=dict)
     parts: Mapping[PartKey, int] = field(default_factory=dict)
     recent: tuple[Recent, ...] = ()
+    complete: bool = True
 
     def __add__(self, other: Totals) -> Totals:
         rows = dict(self.rows)
@@ -136,22 +138,22 @@ class Totals:
         for key, amount in other.parts.items():
             parts[key] = parts.get(key, 0) + amount
         recent = merge(self.recent, other.recent, key=attrgetter("at_s"))
-        return Totals(rows, parts, tuple(recent)[-KEPT_REQUESTS:])
+        return Totals(rows, parts, tuple(recent)[-KEPT_REQUESTS:], self.complete and other.complete)
 
     def encode(self) -> bytes:
         """For another process."""
         rows = [(*kind, *astuple(sums)) for kind, sums in self.rows.items()]
         parts = [(*key, amount) for key, amount in self.parts.items()]
-        return orjson.dumps({"rows": rows, "parts": parts, "recent": self.recent})
+        return orjson.dumps({"rows": rows, "parts": parts, "recent": self.recent, "complete": self.complete})
 
 
 def decode(snapshot: bytes) -> Totals:
     """The inverse of `Totals.encode`."""
-    read: dict[str, list[Any]] = orjson.loads(snapshot)
+    read: dict[str, Any] = orjson.loads(snapshot)
     width = len(Kind._fields)
     rows = {Kind(*row[:width]): Sums(*row[width:]) for row in read["rows"]}
     parts = {PartKey(*part[:-1]): part[-1] for part in read["parts"]}
-    return Totals(rows, parts, tuple(_recent(one) for one in read["recent"]))
+    return Totals(rows, parts, tuple(_recent(one) for one in read["recent"]), read["complete"])
 
 
 def merged(snapshots: Iterable[bytes]) -> Totals:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Annotated
 
@@ -23,16 +23,8 @@ from gateway.http.service_routes import Stand, service_named
 from gateway.http.serving import Now, Serving
 from gateway.ports import Clock
 
-
-@dataclass(frozen=True, slots=True)
-class Tallied:
-    """What was told, of all processes together; `complete` once also what earlier ones told has been added."""
-
-    totals: Totals
-    complete: bool
-
-
-Tallies = Callable[[], Awaitable[Tallied]]
+Tallies = Callable[[], Awaitable[Totals]]
+"""What was told, of all processes together."""
 
 
 def add_figure_routes(app: FastAPI, now: Now, tallies: Tallies, stand: Stand, clock: Clock) -> None:
@@ -51,10 +43,10 @@ def add_figure_routes(app: FastAPI, now: Now, tallies: Tallies, stand: Stand, cl
         wanted = _may_see(serving, request, service)
         kept = kept_days(now_s)
         chosen = _days(first, last, kept)
-        tallied, accounts = await asyncio.gather(tallies(), _accounts(serving, wanted, stand))
-        shown = await asyncio.to_thread(figures, tallied.totals, now_s, chosen, wanted.name if wanted else None)
+        totals, accounts = await asyncio.gather(tallies(), _accounts(serving, wanted, stand))
+        shown = await asyncio.to_thread(figures, totals, now_s, chosen, wanted.name if wanted else None)
         names = [wanted.name] if wanted else list(serving.services)
-        return figures_view(shown, kept, now_s, names, accounts, complete=tallied.complete, only=wanted is not None)
+        return figures_view(shown, kept, now_s, names, accounts, complete=totals.complete, only=wanted is not None)
 
 
 def _may_see(serving: Serving, request: Request, name: str | None) -> Service | None:

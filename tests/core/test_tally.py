@@ -124,6 +124,12 @@ def days(totals: Totals) -> dict[int, Sums]:
     }
 
 
+def test_what_one_of_several_does_not_know_yet_is_not_known_to_all() -> None:
+    whole, part = Totals(), Totals(complete=False)
+    assert merged([whole.encode(), whole.encode()]).complete
+    assert not merged([whole.encode(), part.encode()]).complete
+
+
 def test_what_was_before_last_month_is_dropped_when_a_day_begins() -> None:
     first_kept = first_kept_day(MONDAY)
     old, kept = (first_kept - 1) * DAY_S, first_kept * DAY_S
