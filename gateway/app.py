@@ -34,7 +34,6 @@ from gateway.adapters.tiktoken_counter import TiktokenCounter
 from gateway.adapters.transport import Transport
 from gateway.adapters.valkey_child import ValkeyMissing, find_valkey
 from gateway.adapters.watched_keys import WatchedKeys
-from gateway.adapters.webhook import Webhook
 from gateway.catalog import Catalogs, build_catalogs
 from gateway.core.budget import Amount
 from gateway.core.errors import InvalidConfiguration
@@ -61,6 +60,7 @@ from gateway.http.serving import Serving
 from gateway.http.ui_page import add_ui
 from gateway.ledger_parts import LedgerFiles, LedgerParts
 from gateway.metric_readings import Exposition, Reading, of_front, of_memory
+from gateway.outlets import outlets
 from gateway.ports import Observer
 from gateway.providers import ProviderParts
 from gateway.semantic_parts import SemanticParts
@@ -120,8 +120,8 @@ class Gateway:
         seat = place.seat if place else Seat()
         self._clock = SystemClock()
         self._metrics, self._tally = PrometheusMetrics(started_unix_s=self._clock.unix_s()), Tallying(self._clock)
-        self._webhook = Webhook(settings.alerts.webhook_url) if settings.alerts.webhook_url else None
-        told = Observers(self._metrics, self._tally, OperatorLog(), *filter(None, (self._webhook,)), *listeners)
+        self._outlets = outlets(settings, self._clock)
+        told = Observers(self._metrics, self._tally, OperatorLog(), *self._outlets, *listeners)
         self._ledger_files = LedgerFiles(settings, seat, told, self._clock)
         self._observer = self._ledger_files.observer
         key_file = KeyFile(settings.keys_path, self._clock)
@@ -157,9 +157,9 @@ class Gateway:
     async def start(self) -> None:
         """Returns when requests can be taken; models go on loading behind."""
         await self._place.household.start()
-        if self._webhook is not None:
-            self._webhook.start()
-            self._stack.push_async_callback(self._webhook.stop)
+        for outlet in self._outlets:
+            outlet.start()
+            self._stack.push_async_callback(outlet.stop)
         self._stack.push_async_callback(self._redis.aclose)
         for part in (self._cache, self._door):
             part.start()

@@ -133,6 +133,10 @@ class Alerts(Section):
     webhook_url: str | None = Field(None, pattern=r"^https?://[^/\s]+")
 
 
+class Log(Section):
+    requests: str = Field("off", min_length=1)
+
+
 class Settings(Section):
     server: Server = Server()
     data_dir: Path = Path(".thriftgate")
@@ -151,6 +155,7 @@ class Settings(Section):
     timeouts: Timeouts = Timeouts()
     upstream: Upstream = Upstream()
     alerts: Alerts = Alerts()
+    log: Log = Log()
 
     @property
     def keys_path(self) -> Path:
