@@ -224,7 +224,7 @@ class LedgerEvents:
     def tell(self, event: Event) -> None:
         record = told_record(event, self._clock.unix_s())
         if record is not None:
-            self._file.append(record)
+            self._file.append(record, soon=True)
 
 
 def _hold_of(entry: Entry) -> Hold:

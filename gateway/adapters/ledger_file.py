@@ -33,6 +33,7 @@ SUFFIX = ".ndjson"
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 _DAY_S = 86_400
 _RETRY_S = 1.0
+_LINGER_S = 0.05
 _SWEEP_PAUSE_S = 1.0
 _NOT_WRITTEN = "not written"
 _NOT_DELETED = "not deleted"
@@ -56,6 +57,7 @@ class LedgerFile:
         self._waiting_bytes = 0
         self._lost_lines = 0
         self._retry_at_s = 0.0
+        self._lingering: asyncio.TimerHandle | None = None
         self._sweeping = Behind(self._sweep, pause_s=_SWEEP_PAUSE_S)
 
     def begin_with(self, head: Callable[[], Record]) -> None:
@@ -73,12 +75,22 @@ class LedgerFile:
         self._drain()
         self._close()
 
-    def append(self, record: Record) -> None:
-        """Write the line, or keep it until the disk takes it. Never raises."""
+    def append(self, record: Record, *, soon: bool = False) -> None:
+        """Write the line, or keep it until the disk takes it. `soon`: with the next line, or after `_LINGER_S`, for
+        what nothing waits for. Never raises."""
         day = int(record["at"] // _DAY_S)
-        if not self._waiting and (self._fd is None or self._size_bytes >= self._max_file_bytes or day != self._day):
-            self._turn(day)
+        if self._fd is None or self._size_bytes >= self._max_file_bytes or day != self._day:
+            self._drain()
+            if not self._waiting:
+                self._turn(day)
         self._wait(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        if not soon:
+            self._drain()
+        elif self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(_LINGER_S, self._drain)
+
+    def flush(self) -> None:
+        """Write what lingers."""
         self._drain()
 
     def _turn(self, day: int) -> None:
@@ -98,12 +110,16 @@ class LedgerFile:
 
     def _drain(self) -> None:
         """Everything that waits, in order. After a failure the disk is asked once in `_RETRY_S`, not at each line."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
         if self._retry_at_s and self._clock.monotonic_s() < self._retry_at_s:
             return
         try:
-            while self._waiting:
-                self._write(self._waiting[0])
-                self._waiting_bytes -= len(self._waiting.popleft())
+            if self._waiting:
+                self._write(b"".join(self._waiting))
+                self._waiting.clear()
+                self._waiting_bytes = 0
             if self._lost_lines:
                 self._write(self._gap())
                 self._lost_lines = 0
@@ -119,7 +135,7 @@ class LedgerFile:
         return orjson.dumps(gap, option=orjson.OPT_APPEND_NEWLINE)
 
     def _write(self, line: bytes) -> None:
-        """The whole line or nothing of it. Raises OSError."""
+        """All of it or nothing. Raises OSError."""
         fd = self._open() if self._fd is None else self._fd
         written = os.write(fd, line)
         if written < len(line):

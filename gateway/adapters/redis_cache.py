@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.adapters.behind import Behind
@@ -24,6 +24,7 @@ from gateway.adapters.memory_cache import MemoryCache
 from gateway.adapters.redis_client import TIMEOUT_S, RedisClient, RedisTrouble
 from gateway.adapters.redis_keys import ANSWER_OWNERS, LONGEST_TTL_S, answers_of, cached_answer
 from gateway.adapters.redis_link import RedisLink
+from gateway.adapters.redis_wire import Word
 from gateway.core.breaker import Breaker
 from gateway.ports import Clock, Observer
 
@@ -182,16 +183,16 @@ class RedisCache:
         for write in few:
             listed[write.owner][write.key] = now_s + write.ttl_s
             expiry_s[write.owner] = max(expiry_s[write.owner], now_s + write.ttl_s)
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.zadd(ANSWER_OWNERS, expiry_s, gt=True)
-        for name, members in ((ANSWER_OWNERS, None), *((answers_of(owner), keys) for owner, keys in listed.items())):
-            if members:
-                pipeline.zadd(name, members)
-            pipeline.zremrangebyscore(name, "-inf", now_s)
-            pipeline.expire(name, LONGEST_TTL_S)
-        for write in few:
-            pipeline.set(cached_answer(write.key), _stored(write, now_s), ex=write.ttl_s)
-        await self._link.call("write", pipeline.execute)
+        commands: list[Sequence[Word]] = [("ZADD", ANSWER_OWNERS, "GT", *_scored(expiry_s))]
+        commands += [("ZADD", answers_of(owner), *_scored(keys)) for owner, keys in listed.items()]
+        for name in (ANSWER_OWNERS, *map(answers_of, listed)):
+            commands += [("ZREMRANGEBYSCORE", name, "-inf", now_s), ("EXPIRE", name, LONGEST_TTL_S)]
+        commands += [("SET", cached_answer(write.key), _stored(write, now_s), "EX", write.ttl_s) for write in few]
+        await self._link.ask_all("write", commands)
+
+
+def _scored(members: Mapping[str, float]) -> list[Word]:
+    return [word for member, score in members.items() for word in (score, member)]
 
 
 def _stored(write: _Write, now_s: float) -> bytes:

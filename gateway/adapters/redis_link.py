@@ -12,7 +12,7 @@ A refusal (out of memory, read-only) does not open the breaker: it came at once,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 from redis.exceptions import NoScriptError
@@ -99,17 +99,31 @@ class RedisLink:
         and the patience with a busy loop, and nobody waits for a slot. Raises NoScriptError too."""
         if self._wire is None:
             return await self.call(what, lambda: self._client.execute_command(*words), twice=twice)
+        return await self._ask_wire(what, (words,), twice)
+
+    async def ask_all(self, what: Literal["read", "write"], commands: Sequence[Sequence[Word]]) -> None:
+        """The same for several commands, whose replies are of no interest unless one is refused."""
+        if self._wire is not None:
+            await self._ask_wire(what, commands, twice=False)
+            return
+        pipeline = self._client.pipeline(transaction=False)
+        for words in commands:
+            pipeline.execute_command(*words)
+        await self.call(what, pipeline.execute)
+
+    async def _ask_wire(self, what: str, commands: Sequence[Sequence[Word]], twice: bool) -> Any:
+        assert self._wire is not None
         if not self._breaker.allows(self._clock.monotonic_s()):
             raise NotAsked("the breaker is open")
         try:
-            reply = await self._wire.send(*words)
+            reply = await self._wire.send_all(commands)
         except NoScriptError:
             self._answered()
             raise
         except Exception as error:  # the border, as in `_ask`
             trouble = translate(error)
             if twice and isinstance(trouble, Unanswered):
-                return await self.ask(what, *words)
+                return await self._ask_wire(what, commands, twice=False)
             self._note(what, trouble)
             raise trouble from error
         self._answered()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -63,10 +63,20 @@ class RedisWire:
 
     def send(self, *words: Word) -> asyncio.Future[Any]:
         """A command; its reply, whose bytes are not decoded. Cancelling it does not unsend it."""
+        return self._open().send(words)
+
+    def send_all(self, commands: Sequence[Sequence[Word]]) -> asyncio.Future[Any]:
+        """Commands of which only the last one's reply is of interest, unless one before is refused."""
+        connection = self._open()
+        for words in commands[:-1]:
+            connection.send_quietly(tuple(words))
+        return connection.send(tuple(commands[-1]))
+
+    def _open(self) -> _Connection:
         connection = self._connection
         if connection is None or connection.lost:
             connection = self._connection = _Connection(self._address, self._timeout_s)
-        return connection.send(words)
+        return connection
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -85,7 +95,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._unsent: list[bytes] = []
         self._flushing = False
-        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Any] | None, float]] = deque()
+        self._refused: RedisError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._was_late = False
         for words in _greeting(address):
@@ -94,6 +105,14 @@ class _Connection(asyncio.Protocol):
 
     def send(self, words: tuple[Word, ...]) -> asyncio.Future[Any]:
         reply = self._loop.create_future()
+        self._send(words, reply)
+        return reply
+
+    def send_quietly(self, words: tuple[Word, ...]) -> None:
+        """If it is refused, the next command that has a reply is."""
+        self._send(words, None)
+
+    def _send(self, words: tuple[Word, ...], reply: asyncio.Future[Any] | None) -> None:
         self._unsent.append(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means a tuple of one
         now_s = self._loop.time()
         self._waiting.append((reply, now_s + self._timeout_s))
@@ -102,7 +121,6 @@ class _Connection(asyncio.Protocol):
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
-        return reply
 
     async def close(self) -> None:
         self._lose(RedisConnectionError("closed"))
@@ -155,7 +173,7 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
         waiting, self._waiting = self._waiting, deque()
         for reply, _ in waiting:
-            if not reply.done():
+            if reply is not None and not reply.done():
                 reply.set_exception(error)
 
     # asyncio.Protocol
@@ -170,15 +188,22 @@ class _Connection(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while (answer := self._reader.gets()) is not _NOTHING:
-                reply, _ = self._waiting.popleft()
-                if reply.done():
-                    continue
-                if isinstance(answer, RedisError):
-                    reply.set_exception(answer)
-                else:
-                    reply.set_result(answer)
+                self._hear(self._waiting.popleft()[0], answer)
         except (hiredis.ProtocolError, IndexError):  # not RESP, or more replies than commands
             self._lose(RedisConnectionError("the server did not speak Redis"))
+
+    def _hear(self, reply: asyncio.Future[Any] | None, answer: Any) -> None:
+        refusal = answer if isinstance(answer, RedisError) else None
+        if reply is None:
+            self._refused = self._refused or refusal
+            return
+        refusal, self._refused = self._refused or refusal, None
+        if reply.done():  # cancelled
+            return
+        if refusal is not None:
+            reply.set_exception(refusal)
+        else:
+            reply.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(RedisConnectionError("the connection was closed"))

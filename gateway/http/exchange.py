@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from types import TracebackType
 from typing import Any
@@ -31,7 +31,7 @@ class Exchange:
     says how its errors look."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.id = f"req_{uuid.uuid4().hex}"
+        self.id = f"req_{secrets.token_hex(16)}"
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: Mapping[str, str] = {
@@ -42,6 +42,7 @@ class Exchange:
         self.started = False
         self._receive = receive
         self._send = send
+        self._loss: Loss | None = (scope.get("extensions") or {}).get(LOSS)
 
     def declares_more_than(self, max_bytes: int) -> bool:
         """Whether the request says itself that its body is larger."""
@@ -117,7 +118,33 @@ class Exchange:
 
     def departure(self) -> Departure:
         """Watches for the client leaving, once the body has been read."""
-        return Departure(self._receive)
+        return Departure(self._receive, self._loss)
+
+
+LOSS = "thriftgate.loss"
+"""The name under which a server that can tell of it puts a connection's `Loss` into the scope's extensions."""
+
+
+class Loss:
+    """Of a connection. Whoever watches is called when it happens, or at once if it has; requests of one connection
+    follow each other, so there is one watcher at most."""
+
+    __slots__ = ("_call", "_happened")
+
+    def __init__(self) -> None:
+        self._happened = False
+        self._call: Callable[[], None] | None = None
+
+    def watch(self, call: Callable[[], None] | None) -> None:
+        """None: nobody watches any longer."""
+        self._call = call
+        if self._happened and call is not None:
+            call()
+
+    def happen(self) -> None:
+        self._happened = True
+        if self._call is not None:
+            self._call()
 
 
 class Departure:
@@ -125,11 +152,14 @@ class Departure:
 
     ASGI tells of a disconnect only to whoever receives, and uvicorn lets the task run on: without this, an upstream
     would go on producing tokens for nobody (litellm #13774). Disarm before the last byte is sent: from then on the
-    server reports a disconnect for every finished response.
+    server reports a disconnect for every finished response. Where the server tells of a `loss` by itself, nobody has
+    to wait for it.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, loss: Loss | None = None) -> None:
         self._receive = receive
+        self._loss = loss
+        self._watch: asyncio.Task[None] | None = None
         self._left = False
 
     async def __aenter__(self) -> Departure:
@@ -137,7 +167,10 @@ class Departure:
         assert task is not None
         self._task = task
         self._cancelling = task.cancelling()
-        self._watch = asyncio.ensure_future(self._wait())
+        if self._loss is not None:
+            self._loss.watch(self._leave)
+        else:
+            self._watch = asyncio.ensure_future(self._wait())
         return self
 
     async def __aexit__(
@@ -150,11 +183,17 @@ class Departure:
         return kind is asyncio.CancelledError and not others
 
     def disarm(self) -> None:
-        self._watch.cancel()
+        if self._loss is not None:
+            self._loss.watch(None)
+        if self._watch is not None:
+            self._watch.cancel()
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._leave()
+
+    def _leave(self) -> None:
         self._left = True
         self._task.cancel()
 

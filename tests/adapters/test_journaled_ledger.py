@@ -317,5 +317,6 @@ async def test_while_settlements_wait_for_redis_the_file_says_so(
 async def test_a_request_is_told_into_the_same_file(world: World) -> None:
     file = LedgerFile(world.folder, world.clock, world.told, max_file_bytes=10_000, keep_days=3)
     LedgerEvents(file, world.clock).tell(ANSWERED)
+    file.flush()  # it lingers, for the next line to take it along
     (line,) = world.lines("request")
     assert (line["request_id"], line["cost_nano_usd"]) == ("req_1", 250_000_000)

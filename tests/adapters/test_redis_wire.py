@@ -124,3 +124,10 @@ async def test_closing_fails_who_still_waits(own_valkey: Callable[..., Valkey]) 
     with pytest.raises(RedisConnectionError):
         await waiting
     valkey.thaw()
+
+
+async def test_of_several_commands_the_last_reply_is_heard_or_the_first_refusal(wire: RedisWire) -> None:
+    assert await wire.send_all([("SET", "a", 1, "EX", 60), ("INCR", "a"), ("GET", "a")]) == b"2"
+    with pytest.raises(ResponseError, match="wrong number"):
+        await wire.send_all([("SET", "b", 1, "EX", 60), ("HSET",), ("GET", "b")])
+    assert await wire.send("GET", "b") == b"1"

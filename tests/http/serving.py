@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.http_server import Connection
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,12 @@ def _unchunked(raw: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def serving(app: Any, lifespan: Literal["on", "off"] = "off") -> AsyncIterator[Listening]:
+async def serving(
+    app: Any, lifespan: Literal["on", "off"] = "off", http: type[HttpToolsProtocol] = Connection
+) -> AsyncIterator[Listening]:
     """The server's settings are those of `thriftgate serve`."""
     config = uvicorn.Config(
-        app, http="httptools", ws="none", loop="none", lifespan=lifespan, access_log=False, log_config=None
+        app, http=http, ws="none", loop="none", lifespan=lifespan, access_log=False, log_config=None
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -6,11 +6,13 @@ from contextlib import suppress
 
 import orjson
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.core.budget import Budget
 from gateway.core.errors import BudgetExceeded, InvalidRequest, ThriftgateError, UpstreamOverloaded
 from gateway.core.window import WindowRule
-from gateway.http.exchange import ClientLeft, Exchange, Message, Receive, Scope, Send, error_headers
+from gateway.http.exchange import ClientLeft, Exchange, Loss, Message, Receive, Scope, Send, error_headers
+from gateway.http_server import Connection
 from tests.http.serving import Listening, Reply, reply, serving
 
 MAX_BYTES = 4_096
@@ -175,6 +177,19 @@ async def test_a_header_that_latin_1_cannot_say_breaks_nothing() -> None:
 
 # departure
 
+TOLD_OR_WAITED_FOR = pytest.mark.parametrize("http", [Connection, HttpToolsProtocol], ids=["told", "waited for"])
+
+
+def test_a_loss_is_heard_by_who_watches_and_by_who_comes_too_late() -> None:
+    heard: list[str] = []
+    loss = Loss()
+    loss.watch(lambda: heard.append("answered in time"))
+    loss.watch(None)
+    loss.watch(lambda: heard.append("watching"))
+    loss.happen()
+    loss.watch(lambda: heard.append("too late"))
+    assert heard == ["watching", "too late"]
+
 
 class Left:
     """An application that waits for ever inside `departure`, and what became of it."""
@@ -199,9 +214,10 @@ class Left:
         self.after.set_result(task.cancelling())
 
 
-async def test_a_client_that_leaves_cancels_the_work_and_nothing_else() -> None:
+@TOLD_OR_WAITED_FOR
+async def test_a_client_that_leaves_cancels_the_work_and_nothing_else(http: type[HttpToolsProtocol]) -> None:
     app = Left()
-    async with serving(app) as listening:
+    async with serving(app, http=http) as listening:
         _, writer = await listening.connect()
         writer.write(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{}")
         await app.waiting.wait()
@@ -210,7 +226,8 @@ async def test_a_client_that_leaves_cancels_the_work_and_nothing_else() -> None:
         assert await app.after == 0
 
 
-async def test_nothing_is_cancelled_after_the_last_byte() -> None:
+@TOLD_OR_WAITED_FOR
+async def test_nothing_is_cancelled_after_the_last_byte(http: type[HttpToolsProtocol]) -> None:
     client_gone = asyncio.Event()
     finished: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -227,7 +244,7 @@ async def test_nothing_is_cancelled_after_the_last_byte() -> None:
             finished.set_result(False)
             raise
 
-    async with serving(app) as listening:
+    async with serving(app, http=http) as listening:
         answer = await listening.ask("POST", "/", b"{}")
         client_gone.set()
         assert answer.body == b"done"

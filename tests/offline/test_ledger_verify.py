@@ -52,6 +52,7 @@ class Gateway:
     def bill(self, request_id: str, nano_usd: int) -> None:
         told = replace(ANSWERED, service="search", request_id=request_id, cost_usd=Decimal(nano_usd) / 10**9)
         LedgerEvents(self._file, self.clock).tell(told)
+        self._file.flush()
 
 
 @pytest.fixture
