@@ -232,9 +232,13 @@ class Gateway:
             raise ConfigError(*fixed)
         return Generation(loaded, _catalogs(loaded), self._parts, self._generation.meaning)
 
-    def snapshot(self, kind: SnapshotKind) -> bytes:
-        """What this process has counted, for another of the same gateway."""
-        return self._tally.snapshot() if kind == "tally" else self._metrics.snapshot()
+    async def snapshot(self, kind: SnapshotKind) -> bytes:
+        """What this process has counted, for another of the same gateway. A tally that is still being made of the
+        ledger's lines is waited for."""
+        if kind == "metrics":
+            return self._metrics.snapshot()
+        await self._tally.read()
+        return self._tally.snapshot()
 
     def inherit(self, counted: bytes) -> None:
         """Go on from the metrics of a worker whose place this one takes: counters must not fall."""

@@ -89,7 +89,7 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._show(gateway, channel)
+        await self._show(gateway, channel)
         await channel.close()
         return 0 if server.started else 1
 
@@ -107,7 +107,7 @@ class Worker:
         assert gateway is not None
         match what:
             case "snapshot":
-                return [gateway.snapshot(kind_of(parts[0]))]
+                return [await gateway.snapshot(kind_of(parts[0]))]
             case "forget":
                 if not await gateway.forget_here(*orjson.loads(parts[0])):
                     raise RuntimeError("a part of the cache could not be reached")
@@ -135,11 +135,11 @@ class Worker:
     async def _show_forever(self, gateway: Gateway, channel: WorkerChannel) -> None:
         while True:
             await asyncio.sleep(SNAPSHOT_S)
-            self._show(gateway, channel)
+            await self._show(gateway, channel)
 
-    def _show(self, gateway: Gateway, channel: WorkerChannel) -> None:
+    async def _show(self, gateway: Gateway, channel: WorkerChannel) -> None:
         """The metrics. Tallies are made again from the ledger's lines."""
-        snapshot = gateway.snapshot("metrics")
+        snapshot = await gateway.snapshot("metrics")
         if snapshot != self._shown:
             self._shown = snapshot
             channel.tell("snapshot", b"metrics", snapshot)
