@@ -89,7 +89,8 @@ def test_weights_that_cannot_be_read_are_a_matter_of_configuration(
 def test_check_says_by_what_auto_is_routed(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(
         f"{CONFIG}data_dir: {tmp_path}\nembedder: {{engine: none}}\nstate: {{redis_url: 'redis://127.0.0.1:9'}}\n"
-        "services: [{name: a, key: k}, {name: b, key: l, routing: {light_share: 0.6}}, {name: c, key: m, routing: {}}]\n"
+        "services: [{name: a, key: k}, {name: b, key: l, routing: {light_share: 0.6}},"
+        " {name: c, key: m, routing: {}}]\n"
     )
     assert cli.main(["check", "--config", str(config)]) == 0
     said = capsys.readouterr().out
