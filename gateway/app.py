@@ -51,6 +51,7 @@ from gateway.household import Household, OwnHousehold, Say, children
 from gateway.http.admin import Metrics, admin_app
 from gateway.http.cache_routes import add_cache_routes
 from gateway.http.explain_route import add_explain_route
+from gateway.http.feedback_route import add_feedback_route
 from gateway.http.figure_routes import add_figure_routes
 from gateway.http.front import Front
 from gateway.http.key_routes import add_key_routes
@@ -297,6 +298,7 @@ class Gateway:
         add_reload_route(behind, now, self.reload)
         add_service_routes(behind, now, self._ledger.standing)
         add_key_routes(behind, now, self._key_desk, self._clock)
+        add_feedback_route(behind, now, self._observer)
         add_figure_routes(behind, now, self._tallied, self._ledger.standing, self._clock)
         add_ui(behind)
         return behind

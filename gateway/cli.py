@@ -1,4 +1,4 @@
-"""thriftgate serve · check · explain · keys · top · ledger verify"""
+"""thriftgate serve · check · explain · train-router · keys · top · ledger verify"""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.set_defaults(run=_explain)
 
     _add_top(commands)
+    _add_train_router(commands, config)
 
     ledger = commands.add_parser("ledger", help="what was spent, as it was written down")
     verify = ledger.add_subparsers(required=True, metavar="COMMAND").add_parser(
@@ -100,6 +101,21 @@ def _add_top(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     top.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="default: %(default)s")
     top.add_argument("--once", action="store_true", help="print once and end; as without a terminal")
     top.set_defaults(run=_top, alone=True)
+
+
+def _add_train_router(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], config: argparse.ArgumentParser
+) -> None:
+    train = commands.add_parser(
+        "train-router", help="new weights for `routing.weights` from feedback; switches nothing", parents=[config]
+    )
+    train.add_argument("--from-ledger", action="store_true", required=True, help="from what this gateway has written")
+    train.add_argument("--ledger", metavar="DIR", type=Path, help="another folder than that of the data directory")
+    train.add_argument("--service", metavar="NAME", help="from this one's feedback only")
+    train.add_argument(
+        "--out", metavar="FILE", type=Path, default=Path("router_weights.npz"), help="default: %(default)s"
+    )
+    train.set_defaults(run=_train_router)
 
 
 def _add_explain_options(explain: argparse.ArgumentParser) -> None:
@@ -179,6 +195,19 @@ def _top(arguments: argparse.Namespace) -> int:
 
     source = Source(arguments.url, os.environ.get("THRIFTGATE_KEY") or None, arguments.service)
     return top(source, once=arguments.once, every_s=max(0.2, arguments.every))
+
+
+def _train_router(loaded: Loaded, arguments: argparse.Namespace) -> int:
+    from gateway.offline.train_from_ledger import NothingLearned, train_from_ledger
+    from gateway.routing_policies import Router
+
+    ledger = arguments.ledger or loaded.settings.ledger_folder
+    try:
+        trained = train_from_ledger(ledger, arguments.out, Router(loaded).weights, arguments.service)
+    except (NothingLearned, OSError) as error:
+        return _refuse(str(error))
+    print(*trained.report, sep="\n")
+    return OK
 
 
 def _verify(loaded: Loaded, arguments: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ LIVE: frozenset[KeyPath] = frozenset(
         ("models",),
         ("cache",),
         ("routing",),
+        ("learning",),
         ("review",),
         ("groups",),
         ("services",),

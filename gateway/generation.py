@@ -26,6 +26,7 @@ from gateway.flow.embeddings import Embeddings
 from gateway.flow.flight import Ground
 from gateway.flow.hedge import Hedge
 from gateway.flow.join import Questions
+from gateway.flow.kept_prompts import KeptPrompts
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules, Semantic
 from gateway.flow.pipeline import Pipeline
@@ -82,7 +83,13 @@ class Generation:
         self._digests = key_digests(loaded)
         self._hosts = parts.providers.build(loaded)
         self.routing = Routing(
-            catalogs.chat, self._latencies_s, self._router.foresee, parts.routing, parts.clock, self._router.classify
+            catalogs.chat,
+            self._latencies_s,
+            self._router.foresee,
+            parts.routing,
+            parts.clock,
+            self._router.classify,
+            _kept_prompts(parts.observer) if settings.learning.store_features else None,
         )
         self.meaning = _meaning(settings, before)
         self._lookup = Lookup(
@@ -214,6 +221,13 @@ class Generation:
         rules = ShadowRules(semantic.shadow_share, present)
         parts = self._parts
         return Shadow(rules, dispatch, self.meaning, self.meaning.false_hits, parts.observer, parts.tasks)
+
+
+def _kept_prompts(observer: Observer) -> KeptPrompts:
+    """Imported here, because the slim image has no numpy and keeps nothing."""
+    from gateway.core.prompt_numbers import numbers_of, packed
+
+    return KeptPrompts(lambda features: packed(numbers_of(features)), observer)
 
 
 def _meaning(settings: Settings, before: Meaning) -> Meaning:

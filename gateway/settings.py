@@ -114,6 +114,10 @@ class CacheSettings(Section):
     semantic: SemanticCache = SemanticCache()
 
 
+class Learning(Section):
+    store_features: bool = False
+
+
 class Timeouts(Section):
     connect_s: float = Field(2.0, gt=0)
     first_token_s: float = Field(30.0, gt=0)
@@ -149,6 +153,7 @@ class Settings(Section):
     models: dict[str, ModelSettings] = Field(min_length=1)
     cache: CacheSettings = CacheSettings()
     routing: RoutingSettings = RoutingSettings()
+    learning: Learning = Learning()
     review: ReviewSettings = ReviewSettings()
     groups: list[GroupSettings] = Field(default_factory=list)
     services: list[ServiceSettings] = Field(default_factory=list)

@@ -26,6 +26,7 @@ from gateway.core.events import (
     HitChecked,
     Overshoot,
     PutAside,
+    Rated,
     Recovered,
     Reloaded,
     RequestFinished,
@@ -182,14 +183,14 @@ class PrometheusMetrics:
                 self._set(names.ASIDE_USD, service, event.nano_usd)
             case HitChecked():
                 self._hit_checked(event)
+            case Rated():
+                self._add(names.FEEDBACK, (self._label("service", event.service), event.verdict), 1)
             case SemanticClosed():
                 self._set(names.SEMANTIC_CLOSED, (self._label("service", event.service),), 1)
             case Reloaded():
                 self._reloaded(event)
-            case Degraded():
-                self._set(names.DEGRADED, (event.component,), 1)
-            case Recovered():
-                self._set(names.DEGRADED, (event.component,), 0)
+            case Degraded() | Recovered():
+                self._set(names.DEGRADED, (event.component,), int(isinstance(event, Degraded)))
 
     def _spent(self, tokens: Family, usd: Family, event: Overshoot | Unguarded) -> None:
         service = (self._label("service", event.service),)

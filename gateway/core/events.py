@@ -231,6 +231,29 @@ class SemanticClosed:
     limit: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Who asked says what the answer to a request was worth, 0 to 1; of several the last counts. Whether the request
+    was the service's own is seen where the two are joined."""
+
+    request_id: str
+    service: str
+    score: float
+    verdict: Literal["up", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptKept:
+    """What an answered prompt looked like: `numbers` as `prompt_numbers.packed` writes them, without its text. `tier`
+    and `model` are of who answered."""
+
+    request_id: str
+    service: str
+    tier: str
+    model: str
+    numbers: str
+
+
 Event = (
     RequestFinished
     | AttemptFailed
@@ -247,4 +270,6 @@ Event = (
     | Reloaded
     | HitChecked
     | SemanticClosed
+    | Rated
+    | PromptKept
 )

@@ -14,6 +14,8 @@ of a prompt, an answer or a key in it.
     request    a request is over: all that RequestFinished says
     check      a semantic hit was asked again: all that HitChecked says
     level      a budget has reached a rung of its ladder: all that BudgetLevel says
+    feedback   what an answer was worth, by who asked: all that Rated says
+    prompt     what an answered prompt looked like, as numbers (`learning.store_features`): all that PromptKept says
     head       the first line of a file, what earlier files leave to it: open, sums, uncounted, behind_since
     behind     from here on settlements wait to be told to Redis
     even       none waits any longer
@@ -31,7 +33,7 @@ from decimal import Decimal
 from typing import Any, Literal, get_args
 
 from gateway.core.budget import Amount
-from gateway.core.events import BudgetLevel, Drawn, Event, HitChecked, RequestFinished
+from gateway.core.events import BudgetLevel, Drawn, Event, HitChecked, PromptKept, Rated, RequestFinished
 from gateway.core.pricing import to_nano
 
 EntryKind = Literal["hold", "held", "void", "settle", "recovered", "batch"]
@@ -41,7 +43,7 @@ Record = Mapping[str, Any]
 ASIDE = "aside_"
 """What the id of a hold begins with that is put aside."""
 ENTRY_KINDS: frozenset[str] = frozenset(get_args(EntryKind))
-OTHER_KINDS = frozenset({"drawn", "request", "check", "level", "head", "behind", "even", "gap"})
+OTHER_KINDS = frozenset({"drawn", "request", "check", "level", "feedback", "prompt", "head", "behind", "even", "gap"})
 _TOLD: Mapping[type[object], tuple[str, tuple[str, ...]]] = {
     told: (kind, tuple(field.name for field in fields(told)))
     for told, kind in (
@@ -49,6 +51,8 @@ _TOLD: Mapping[type[object], tuple[str, tuple[str, ...]]] = {
         (HitChecked, "check"),
         (BudgetLevel, "level"),
         (Drawn, "drawn"),
+        (Rated, "feedback"),
+        (PromptKept, "prompt"),
     )
 }
 """Of each event that the ledger keeps: the type of its line, and its fields."""

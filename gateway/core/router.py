@@ -153,15 +153,20 @@ def forecast(features: Features, weights: RouterWeights, *, explained: bool = Fa
 
 def inputs_of(question: str, raw: Floats, scale: Scale) -> Inputs:
     """`raw` are the question's `signals`."""
+    lower = question.lower()
+    return inputs_from(raw, char_buckets(lower), word_buckets(lower), scale)
+
+
+def inputs_from(raw: Floats, chars: Codes, words: Codes, scale: Scale) -> Inputs:
+    """The same of numbers that were kept; buckets stand there as often as they occur."""
     values = np.clip((raw - scale.centre) / scale.spread, -_FARTHEST, _FARTHEST)
     angles = values @ scale.directions + scale.phases
-    lower = question.lower()
     return Inputs(
         values,
         angles,
         np.cos(angles) * np.float32(2 / math.sqrt(len(scale.phases))),
-        _weighed(char_buckets(lower), scale.char_rarity),
-        _weighed(word_buckets(lower), scale.word_rarity),
+        _weighed(chars, scale.char_rarity),
+        _weighed(words, scale.word_rarity),
     )
 
 

@@ -25,6 +25,7 @@ from gateway.core.tiers import Classify
 from gateway.core.tiers import classify as by_rules
 from gateway.core.warmth import Warm, WarmPrefixes, cached_tokens
 from gateway.flow.call import Trail
+from gateway.flow.kept_prompts import KeptPrompts
 from gateway.ports import Clock
 
 _LONG_CHARS = 1_000
@@ -51,11 +52,13 @@ class Routing:
         memory: RoutingMemory,
         clock: Clock,
         classify: Classify = by_rules,
+        kept: KeptPrompts | None = None,
     ) -> None:
         self._catalog = catalog
         self._latencies_s = latencies_s
         self._foresee = foresee
         self._classify = classify
+        self._kept = kept
         self._memory = memory
         self._clock = clock
 
@@ -78,6 +81,8 @@ class Routing:
 
     def landed(self, trail: Trail) -> None:
         """An answer has ended: its provider may now have the conversation cached."""
+        if self._kept is not None:
+            self._kept.landed(trail)
         plan, model = trail.plan, trail.model
         if plan is None or plan.turn is None or model is None or trail.outcome != "ok":
             return
