@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from gateway.adapters.otel import Traces
 from gateway.adapters.request_log import RequestLog
 from gateway.adapters.webhook import Webhook
 from gateway.ports import Clock, Observer
@@ -28,5 +29,8 @@ def outlets(settings: Settings, clock: Clock) -> tuple[Outlet, ...]:
 def _wanted(settings: Settings, clock: Clock) -> Iterator[Outlet]:
     if settings.alerts.webhook_url is not None:
         yield Webhook(settings.alerts.webhook_url)
+    telemetry = settings.telemetry
+    if telemetry.otlp_endpoint is not None:
+        yield Traces(telemetry.otlp_endpoint, telemetry.sample_share, clock)
     if settings.log.requests != "off":
         yield RequestLog(None if settings.log.requests == "stderr" else Path(settings.log.requests), clock)

@@ -137,6 +137,11 @@ class Alerts(Section):
     webhook_url: str | None = Field(None, pattern=r"^https?://[^/\s]+")
 
 
+class Telemetry(Section):
+    otlp_endpoint: str | None = Field(None, pattern=r"^https?://[^/\s]+")
+    sample_share: float = Field(0.05, ge=0, le=1)
+
+
 class Log(Section):
     requests: str = Field("off", min_length=1)
 
@@ -161,6 +166,7 @@ class Settings(Section):
     upstream: Upstream = Upstream()
     alerts: Alerts = Alerts()
     log: Log = Log()
+    telemetry: Telemetry = Telemetry()
 
     @property
     def keys_path(self) -> Path:

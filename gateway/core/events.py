@@ -9,6 +9,7 @@ from typing import Literal
 from gateway.core.false_hits import Verdict
 from gateway.core.pricing import from_nano
 from gateway.core.savings import CauseSaved, Overhead
+from gateway.core.trace_context import TraceParent
 from gateway.core.usage import Usage
 from gateway.core.window import WindowKind
 
@@ -34,6 +35,7 @@ class RequestFinished:
     cost: `baseline_usd - cost_usd` is the sum of `savings` less that of `overheads` (`core.savings`), and `saved_usd`,
     which is below zero when the request cost more. `saved_by` is the cause of the largest saving. `last_month` is a
     second baseline, the model that the service used most in the last calendar month; None while that is not known.
+    `trace_parent` is what the client said of its own trace.
     `review` is a `core.review.Reviewed` as text, "" where the answer was not reviewed.
     """
 
@@ -62,6 +64,7 @@ class RequestFinished:
     overheads: tuple[Overhead, ...] = ()
     last_month: str | None = None
     last_month_usd: Decimal = Decimal(0)
+    trace_parent: TraceParent | None = None
     review: str = ""
 
     @property

@@ -15,6 +15,7 @@ from gateway.core.events import HitChecked, RequestFinished
 from gateway.core.ledger_lines import Record
 from gateway.core.pricing import from_nano
 from gateway.core.savings import CauseSaved, Overhead
+from gateway.core.trace_context import TraceParent
 from gateway.core.usage import Usage
 
 Reader = Callable[[Any], Any]
@@ -22,6 +23,7 @@ Reader = Callable[[Any], Any]
 _READERS: Mapping[str, Reader] = {
     "usage": lambda value: Usage(**value),
     "reasons": tuple,
+    "trace_parent": lambda value: value and TraceParent(**value),
     "savings": lambda value: tuple(CauseSaved(**one) for one in value),
     "overheads": lambda value: tuple(Overhead(**one) for one in value),
 }

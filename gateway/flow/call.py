@@ -16,6 +16,7 @@ from gateway.core.pricing import from_nano, to_nano
 from gateway.core.review import Reviewed
 from gateway.core.savings import Account, Cause, OverheadKind, Paid, account_of
 from gateway.core.service import Service
+from gateway.core.trace_context import TraceParent
 from gateway.core.usage import Usage
 from gateway.flow.baselines import Compared
 from gateway.ports import Standing
@@ -34,6 +35,7 @@ class Call:
     asked_at_s: float
     endpoint: Endpoint = "chat"
     dropped: tuple[str, ...] = ()
+    trace_parent: TraceParent | None = None
 
 
 @dataclass(slots=True)
@@ -139,6 +141,7 @@ class Trail:
             overheads=account.overheads,
             last_month=self.compared.last_month.name if self.compared.last_month else None,
             last_month_usd=from_nano(self.last_month_nano_usd()),
+            trace_parent=self.call.trace_parent,
             review="" if self.review is None else str(self.review),
         )
 

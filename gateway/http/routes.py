@@ -16,6 +16,7 @@ from gateway.core.options import parse_options
 from gateway.core.plan import Catalog
 from gateway.core.planning import make_plan
 from gateway.core.pricing import to_nano
+from gateway.core.trace_context import trace_parent
 from gateway.dialects.served.api import ANTHROPIC, OPENAI, Api
 from gateway.dialects.served.chat import read_chat
 from gateway.dialects.served.completions import read_completions
@@ -76,6 +77,7 @@ class HotRoutes:
                 asked_at_s,
                 endpoint=endpoint,
                 dropped=served.dropped,
+                trace_parent=trace_parent(exchange.headers),
             )
             await respond(exchange, self.pipeline, call, served.rendering)
 

@@ -12,6 +12,7 @@ from gateway.core.events import CacheVerdict, HitChecked, Outcome, RequestFinish
 from gateway.core.false_hits import Verdict
 from gateway.core.pricing import from_nano
 from gateway.core.savings import Cause, CauseSaved, Overhead, OverheadKind
+from gateway.core.trace_context import TraceParent
 from gateway.core.usage import Usage
 from tests.adapters.happened import ANSWERED
 
@@ -48,6 +49,7 @@ def requests(draw: st.DrawFn) -> RequestFinished:
         overheads=beside,
         last_month=draw(st.sampled_from([None, "flash"])),
         last_month_usd=draw(nano_usd.map(from_nano)),
+        trace_parent=draw(st.none() | st.builds(TraceParent, st.text(), st.text(), st.booleans())),
     )
 
 
