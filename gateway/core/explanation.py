@@ -71,7 +71,7 @@ def explained(
     catalog: Catalog,
     unix_s: float,
 ) -> Explanation:
-    """`forecast` has reasons; `known` is what the plan was made of."""
+    """`forecast` has reasons; `known` is what the plan was made of, with all latencies."""
     needs = Needs(chat, features, prompt_likely(chat))
     candidates = sorted(_candidates(plan, needs, known, service, catalog, unix_s), key=_order)
     decides = known.judged.forecast is not None and (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Turn, turn_of
@@ -77,7 +77,8 @@ class Routing:
         plan = make_plan(chat, options, service, self._catalog, unix_s, known)
         features = known.features or features_of(chat)
         foreseen = await asyncio.to_thread(self._foresee, features, True)
-        return explained(plan, chat, features, foreseen, known, service, self._catalog, unix_s)
+        told = replace(known, latency_s=self._latencies_s())  # also where the policy does not price them
+        return explained(plan, chat, features, foreseen, told, service, self._catalog, unix_s)
 
     def landed(self, trail: Trail) -> None:
         """An answer has ended: its provider may now have the conversation cached."""

@@ -102,6 +102,11 @@ async def test_recent_scores_outlive_a_generation_and_are_each_services_own() ->
     assert await stage.first("Wombats?", other) == "large"  # by rules: medium, and there is none
 
 
+async def test_an_explanation_tells_what_was_measured_also_where_nobody_prices_it() -> None:
+    explanation = await Stage().routing.explain(asked("Wombats?"), DEFAULT, BY_RULES, 0.0)
+    assert {each.model.name: each.latency_s for each in explanation.candidates} == {"small": 100.0, "large": 0.0}
+
+
 async def test_an_explanation_leaves_no_trace_in_what_is_recent() -> None:
     stage = Stage()
     explanation = await stage.routing.explain(asked("Wombats?"), DEFAULT, AIMING, 0.0)
