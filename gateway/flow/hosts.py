@@ -176,11 +176,12 @@ class Hosts:
         """As `ports.Provider.chat`, at the best host, which is then in `asked`."""
         host, provider = self._choose(model, asked)
         with self._visit(host, model, asked) as visit:
+            visit.streams = chat.stream
             async with (
                 provider.chat(chat, model, max_output_tokens, strict=strict) as upstream,
-                aclosing(visit.heard(upstream.chunks, stream=chat.stream)) as chunks,
+                aclosing(visit.heard(upstream.chunks)) as chunks,
             ):
-                visit.offered = True
+                visit.sent = True
                 yield replace(upstream, chunks=chunks)
 
     async def answer(
@@ -232,7 +233,7 @@ class Hosts:
             visit.failed(error)
             raise
         except asyncio.CancelledError:
-            visit.offered = True
+            visit.sent = True
             raise
         finally:
             visit.left()
@@ -253,10 +254,11 @@ class _Visit:
         self._slots = slots
         self._failed = False
         self._begun = False
-        self.offered = False
-        """Whether the request has been sent, as far as anybody knows."""
+        self.streams = False
+        self.sent = False
+        """Whether the request has left, as far as anybody knows: until then it has taken nobody any time."""
 
-    async def heard(self, chunks: AsyncIterator[Chunk], *, stream: bool) -> AsyncGenerator[Chunk, None]:
+    async def heard(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
         """The same chunks. A stream that breaks is a failure; one that its reader leaves is neither."""
         first = True
         try:
@@ -264,7 +266,7 @@ class _Visit:
                 if first:
                     first = False
                     self._answered()
-                    if stream:
+                    if self.streams:
                         self._lane.begins.add(self._fleet.clock.monotonic_s() - self._began_s)
                 yield chunk
         except UpstreamError as error:
@@ -295,9 +297,10 @@ class _Visit:
         """Nobody waits for it any longer. If it had not begun by then, it takes at least so long."""
         now_s = self._fleet.clock.monotonic_s()
         took_s = now_s - self._began_s
-        if self.offered and not (self._begun or self._failed) and took_s > self._lane.latency.expected_s(now_s):
+        if self.sent and not (self._begun or self._failed) and took_s > self._lane.latency.expected_s(now_s):
             self._lane.latency.observe(took_s, now_s)
-            self._lane.begins.add(took_s)
+            if self.streams:
+                self._lane.begins.add(took_s)
 
     def _answered(self) -> None:
         self._begun = True

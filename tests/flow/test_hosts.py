@@ -155,6 +155,38 @@ async def test_a_probe_that_is_refused_for_what_it_asks_closes_the_breaker() -> 
     assert stand.told.events[1:] == [BreakerClosed("p", "m", "host-0")]
 
 
+async def test_a_stream_that_was_left_before_it_began_takes_at_least_so_long() -> None:
+    """Its host is not the one of which nothing is known, and so not the next to be asked."""
+    stand = Stand()
+    silent, quick = Answering(stand.clock), Answering(stand.clock)
+    hosts = stand.hosts(silent, quick)
+    async with hosts.chat(CHAT, MODEL, None, strict=False, asked=Counter()):
+        stand.clock.now_s += 3.0
+    assert hosts.latency_s(MODEL) == 0.0, "of the other"
+    assert stand.fleet.host("0", "").lane(MODEL).latency.expected_s(stand.clock.now_s) == 3.0
+    for _ in range(3):
+        await ask(hosts)
+    assert (silent.asked, quick.asked) == (1, 3)
+
+
+async def test_what_is_usual_is_known_of_streams_after_twenty_of_them() -> None:
+    stand = Stand()
+    provider = Answering(stand.clock, took_s=0.25)
+    hosts = stand.hosts(provider)
+    stream = parse_chat({"model": "m", "messages": [{"role": "user", "content": "Hello?"}], "stream": True})
+    for chat in [CHAT] * 30 + [stream] * 19:
+        async with hosts.chat(chat, MODEL, None, strict=False, asked=Counter()) as upstream:
+            async for _ in upstream.chunks:
+                pass
+    assert hosts.begins_within_s(MODEL, 0.95) is None
+    provider.took_s = 0.5
+    async with hosts.chat(stream, MODEL, None, strict=False, asked=Counter()) as upstream:
+        async for _ in upstream.chunks:
+            pass
+    assert hosts.begins_within_s(MODEL, 0.5) == pytest.approx(0.25)
+    assert hosts.begins_within_s(MODEL, 0.95) == pytest.approx(0.5)
+
+
 async def test_streams_that_break_open_the_breaker_too() -> None:
     stand = Stand()
     provider = Answering(stand.clock, UpstreamCut("x"), late=True)
