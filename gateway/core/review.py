@@ -83,11 +83,11 @@ class Finding:
 
 
 def review(chat: ChatRequest, completion: Completion, terms: Terms, head: AnswerHead | None = None) -> Finding | None:
-    """The first thing wrong with any of the choices; None when the answer may be given. Never raises for an answer of
-    any shape that `core/chunks` makes."""
+    """The first thing wrong with any of the choices; None when the answer may be given. Never raises, whatever a
+    provider has put into its answer."""
     asked = _Asked(chat)
-    for choice in completion["choices"]:
-        for check, fault in _faults(asked, choice, terms, head):
+    for choice in completion.get("choices") or ():
+        for check, fault in _faults(asked, _plain(choice), terms, head):
             if check not in terms.without and (found := fault()):
                 return Finding(check, found)
     return None
@@ -113,6 +113,13 @@ class _Asked:
         return " \n ".join(" ".join(_two_ends(text).lower().split()) for text in (system, self.question))
 
 
+def _plain(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """A choice of which checks may rely on `message`, with a text as its `content` and objects as its `tool_calls`."""
+    message = choice.get("message") or {}
+    calls = [call for call in message.get("tool_calls") or () if isinstance(call, Mapping)]
+    return {**choice, "message": {**message, "content": text_of(message.get("content")), "tool_calls": calls}}
+
+
 _Fault = Callable[[], str | None]
 
 
@@ -129,7 +136,7 @@ def _faults(
     if terms.min_logprob is not None:
         least = terms.min_logprob
         yield "logprob", lambda: _unsure(choice, least)
-    answer = choice["message"].get("content") or ""
+    answer = choice["message"]["content"]
     if not answer or choice["message"].get("tool_calls"):
         return
     parts = parted(answer[-_ANSWER_CHARS:])
@@ -152,8 +159,12 @@ def _faults(
 def _unsure(choice: Mapping[str, Any], least: float) -> str | None:
     """Of the tokens of the content, where the engine has told how likely each was."""
     tokens = (choice.get("logprobs") or {}).get("content") or []
-    told = [token["logprob"] for token in tokens if isinstance(token.get("logprob"), int | float)]
+    told = [token["logprob"] for token in tokens if isinstance(token, Mapping) and _is_number(token.get("logprob"))]
     return "unlikely tokens" if told and sum(told) / len(told) < least else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def _two_ends(text: str) -> str:

@@ -157,3 +157,24 @@ def test_no_answer_takes_more_than_linear_time(unit: str) -> None:
     began_s = time.thread_time()
     review(asked(question), completion(unit * (40_000 // len(unit))), ALL)
     assert time.thread_time() - began_s < 0.6
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"message": None},
+        {"message": {"content": [{"type": "text", "text": "Paris."}, {"type": "image"}]}},
+        {"message": {"content": 3}},
+        {"message": {"content": "x", "tool_calls": ["f", None]}},
+        {"message": {"content": None, "tool_calls": [{"type": "function", "function": "f"}]}},
+        {"message": {"content": None, "tool_calls": [{"type": "function", "function": {"name": ["f"]}}]}},
+        {"message": {"content": None, "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": 1}}]}},
+        {"message": {"content": "x"}, "logprobs": {"content": [None, {"logprob": "low"}]}},
+        {"message": {"content": "x"}, "finish_reason": ["stop"]},
+    ],
+)
+def test_an_answer_of_an_odd_shape_is_reviewed_without_raising(choice: dict[str, Any]) -> None:
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}, "g", {"function": 1}]
+    review(asked(LOOKUP, tools=tools), {"choices": [choice]}, Terms("whole", min_logprob=-1.0))
+    review(asked(LOOKUP), {}, ALL)

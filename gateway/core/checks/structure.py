@@ -67,13 +67,13 @@ def _functions(tools: list[Any]) -> list[tuple[str, Any]]:
 
 
 def _call_fault(function: object, parameters: Mapping[str, Any]) -> str | None:
-    if not isinstance(function, Mapping) or function.get("name") not in parameters:
+    if not isinstance(function, Mapping) or str(function.get("name")) not in parameters:
         return "a tool that is not there"
     try:
         arguments = orjson.loads(function.get("arguments") or "{}")
     except ValueError:
         return "arguments that are no JSON"
-    wanted = parameters[function["name"]]
+    wanted = parameters[str(function["name"])]
     if not isinstance(arguments, dict) or _breaks(wanted, arguments):
         return "arguments that do not follow the tool's parameters"
     return None
