@@ -77,10 +77,11 @@ class Trail:
     ends_at_s: float | None = None
     outcome: Outcome = "ok"
     error: ThriftgateError | None = None
+    _account: tuple[object, Account] | None = None
 
     def charged(self, usage: Usage, cost_usd: Decimal, *, answer: bool) -> None:
         """A flight has landed. `answer`: it gave one, which is the request's unless another follows."""
-        self.usage += usage
+        self.usage = self.usage + usage if self.usage.total_tokens else usage
         self.cost_usd += cost_usd
         if answer:
             self.thrown_away_usd += self.answer_usd
@@ -92,7 +93,13 @@ class Trail:
         return (*reasons, f"stepped down: {self.stepped_down}") if self.stepped_down else reasons
 
     def account(self) -> Account:
-        """Against the baseline, once all that will be charged has been."""
+        """Against the baseline, once all that will be charged has been. Asked twice, for headers and for the event."""
+        known = (self.answered, self.answer_usd, self.cost_usd, self.cause, self.model, self.compared)
+        if self._account is None or self._account[0] != known:
+            self._account = known, self._accounted()
+        return self._account[1]
+
+    def _accounted(self) -> Account:
         beside: dict[OverheadKind, int] = {}
         if self.cost_usd != self.answer_usd:
             beside["escalation"] = to_nano(self.thrown_away_usd)

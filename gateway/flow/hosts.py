@@ -205,6 +205,10 @@ class Hosts:
 
     def _choose(self, model: Model, asked: Asked) -> tuple[Host, Provider]:
         now_s = self._fleet.clock.monotonic_s()
+        if len(self._hosts) == 1:  # as most have, and then there is nothing to choose
+            host, provider = self._hosts[0]
+            if not asked[host.id] and host.lane(model).gate.refusal(now_s) is None:
+                return host, provider
         refusals = [host.lane(model).gate.refusal(now_s) for host, _ in self._hosts]
         open_hosts = [row for row, refusal in zip(self._hosts, refusals, strict=True) if refusal is None]
         if not open_hosts:

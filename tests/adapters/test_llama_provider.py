@@ -14,7 +14,7 @@ from gateway.adapters.data_dir import DataDir
 from gateway.adapters.http_provider import HttpProvider
 from gateway.adapters.httpx_transport import HttpxTransport
 from gateway.adapters.llama_child import Engine, LlamaServer
-from gateway.adapters.llama_provider import LlamaProvider
+from gateway.adapters.llama_provider import LlamaProvider, LocalModel
 from gateway.core.chat import ChatRequest, parse_chat
 from gateway.core.chunks import Chunk, split
 from gateway.core.deadlines import Deadlines
@@ -28,14 +28,14 @@ from tests.fixtures.children import States
 TINY = Model("tiny", "local", "tiny", Tier.LIGHT, FREE)
 
 
-Connect = Callable[[LlamaServer], HttpProvider]
+Connect = Callable[[LocalModel], HttpProvider]
 
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
     transport = HttpxTransport()
 
-    def to(server: LlamaServer) -> HttpProvider:
+    def to(server: LocalModel) -> HttpProvider:
         assert server.base_url is not None
         return HttpProvider(
             "local", server.base_url, server.api_key, LlamaCpp(), transport, concurrency=server.total_slots

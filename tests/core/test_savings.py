@@ -68,8 +68,8 @@ def test_what_the_baseline_would_have_cost_less_the_cost_is_the_savings_less_the
 @given(paid, models)
 def test_no_term_is_below_zero_and_none_is_counted_twice(paid: Paid, baseline: Model) -> None:
     account = account_of(paid, baseline, 0)
-    terms = [*account.savings, *account.overheads]
-    assert all(term.nano_usd > 0 for term in terms)
+    terms = [saved.nano_usd for saved in account.savings] + [each.nano_usd for each in account.overheads]
+    assert all(nano_usd > 0 for nano_usd in terms)
     assert len({saved.cause for saved in account.savings}) == len(account.savings)
     assert len({overhead.kind for overhead in account.overheads}) == len(account.overheads)
     assert sum(saved.nano_usd for saved in account.savings) <= account.baseline_nano_usd
