@@ -11,8 +11,8 @@ _FIRST = "time_to_first_token_seconds"
 _WHOLE = "request_duration_seconds"
 
 
-def _shares_of_requests(title: str, why: str, label: str) -> Panel:
-    return lines(title, why, "reqps", Query(rate(_REQUESTS, label), f"{{{{{label}}}}}"), stacked=True)
+def _shares_of_requests(title: str, why: str, label: str, width: int = 8) -> Panel:
+    return lines(title, why, "reqps", Query(rate(_REQUESTS, label), f"{{{{{label}}}}}"), stacked=True, width=width)
 
 
 def _percentiles(title: str, why: str, histogram: str) -> Panel:
@@ -61,18 +61,34 @@ TRAFFIC = Row(
             "`refused`: by a budget or a limit. `client_error`: it could not be served as it was. `client_disconnect`: "
             "the client left before the end.",
             "outcome",
+            width=6,
         ),
-        _shares_of_requests("By tier", "The tier that was planned; `none`: refused before there was one.", "tier"),
-        _shares_of_requests("By model", "Who answered, or whose answer the cache had.", "model"),
-        _shares_of_requests("By service", "`other`: a name that is not in the configuration.", "service"),
+        _shares_of_requests("By service", "`other`: a name that is not in the configuration.", "service", width=6),
         _shares_of_requests(
-            "By API", "OpenAI's chat, responses, completions, embeddings; Anthropic's messages.", "endpoint"
+            "By API", "OpenAI's chat, responses, completions, embeddings; Anthropic's messages.", "endpoint", width=6
         ),
         lines(
             "Refused, by reason",
             "The code of the error that the client read.",
             "reqps",
             Query(rate(metric("refusals_total"), "reason"), "{{reason}}"),
+            stacked=True,
+            width=6,
+        ),
+    ),
+)
+
+ROUTING = Row(
+    "Routing",
+    (
+        _shares_of_requests("By tier", "The tier that was planned; `none`: refused before there was one.", "tier"),
+        _shares_of_requests("By model", "Who answered, or whose answer the cache had.", "model"),
+        lines(
+            "Reviewed answers",
+            "What became of light and medium answers that were looked at before they were given, and by which check "
+            "(`review.mode`).",
+            "reqps",
+            Query(rate(metric("reviews_total"), "result, check"), "{{result}} {{check}}"),
             stacked=True,
         ),
     ),
@@ -155,5 +171,5 @@ TRAFFIC_AND_LATENCY = Dashboard(
     "Thriftgate: traffic and latency",
     "Who asks, how fast it is answered, and what goes wrong.",
     "now-6h",
-    (NOW, TRAFFIC, LATENCY, TROUBLE),
+    (NOW, TRAFFIC, ROUTING, LATENCY, TROUBLE),
 )

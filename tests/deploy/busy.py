@@ -59,6 +59,7 @@ def configured(config: Config) -> Config:
         "server": {"admin_key": "key-admin"},
         "embedder": {"engine": "onnx"},
         "cache": {"semantic": {"deadline_ms": 60_000, "shadow_share": 1}},
+        "review": {"mode": "whole"},
         "upstream": {"breaker_failures": 2, "attempts_per_model": 2},
         "models": {
             **models,
@@ -81,6 +82,7 @@ async def a_round(gateway: Running, upstreams: Upstreams, number: int) -> None:
     await answered(gateway, number)
     await found_by_meaning(gateway, number)
     await joined(gateway, upstreams["openai"], number)
+    await reviewed(gateway, upstreams["openai"], number)
     await refused(gateway, number)
     await failed(gateway, upstreams, number)
     await left_early(gateway, upstreams["openai"], number)
@@ -120,6 +122,13 @@ async def joined(gateway: Running, upstream: loopback.Upstream, number: int) -> 
         ticks.release()
     verdicts = {answer.headers["x-thriftgate-cache"] for answer in await asyncio.gather(*asked)}
     assert "miss" in verdicts
+
+
+async def reviewed(gateway: Running, upstream: loopback.Upstream, number: int) -> None:
+    """A medium answer that says nothing is thrown away, and a heavy one given."""
+    upstream.script(loopback.Answer(""))
+    answer = await gateway.ask(f"Name a colour {number}", "auto", SHOP)
+    assert answer.headers["x-thriftgate-review"].startswith("escalated"), dict(answer.headers)
 
 
 async def refused(gateway: Running, number: int) -> None:
