@@ -4,7 +4,7 @@ changes with the configuration, is built by `generation`."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -35,7 +35,6 @@ from gateway.adapters.transport import Transport
 from gateway.adapters.valkey_child import ValkeyMissing, find_valkey
 from gateway.adapters.watched_keys import WatchedKeys
 from gateway.catalog import Catalogs, build_catalogs
-from gateway.core.budget import Amount
 from gateway.core.errors import InvalidConfiguration
 from gateway.core.events import Reloaded
 from gateway.core.false_hits import FalseHits
@@ -138,9 +137,7 @@ class Gateway:
         self._cache = RedisCache(
             self._redis, self._memory, self._clock, self._observer, timeout_s=self._redis_timeout_s
         )
-        self._ledger_parts = LedgerParts(
-            settings.state, seat, self._ledger_files, self._redis, self._place.siblings.spent, self._clock
-        )
+        self._ledger_parts = LedgerParts(settings.state, seat, self._ledger_files, self._redis, self._clock)
         self._ledger = self._ledger_parts.ledger
         self._door = RedisDoor(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
         self._counter = TiktokenCounter()
@@ -244,10 +241,6 @@ class Gateway:
     def inherit(self, counted: bytes) -> None:
         """Go on from the metrics of a worker whose place this one takes: counters must not fall."""
         self._metrics.inherit(counted)
-
-    def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
-        """What this worker has written down for these meters, for another that has to tell Redis."""
-        return self._ledger_parts.spent(tag, meters)
 
     async def learn(self, question: Learned) -> None:
         """What another worker has stored in its embedded index."""

@@ -5,17 +5,15 @@ A worker of several writes files of its own (`adapters/ledger_estates`); the sum
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway.adapters.allotted_ledger import AllottedLedger
 from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
-from gateway.adapters.ledger_estates import LedgerBooks, Spent, estates_of, folder_of
+from gateway.adapters.ledger_estates import LedgerBooks, estates_of, folder_of, others_of
 from gateway.adapters.ledger_file import LedgerFile, ledger_files
 from gateway.adapters.observers import Observers
 from gateway.adapters.redis_client import RedisClient
 from gateway.adapters.redis_ledger import RedisLedger
-from gateway.core.budget import Amount
 from gateway.core.seat import Seat
 from gateway.ports import Clock, Observer
 from gateway.settings import Settings, State
@@ -29,6 +27,8 @@ class LedgerFiles:
         self._rules = settings.ledger
         self._told = told
         self._clock = clock
+        self._seat = seat
+        self._ledger_folder = settings.ledger_folder
         folder = folder_of(settings.ledger_folder, seat)
         self.estates = estates_of(settings.ledger_folder, seat) if self._rules.enabled else []
         self.own = self.file_in(folder) if self._rules.enabled else None
@@ -40,6 +40,10 @@ class LedgerFiles:
             folder, self._clock, self._told, max_file_bytes=rules.max_file_bytes, keep_days=rules.keep_days
         )
 
+    def others(self) -> list[Path]:
+        """The folders of the other workers."""
+        return others_of(self._ledger_folder, self._seat)
+
     def paths(self) -> list[Path]:
         """Those that are there now, by folder in the order they were written."""
         folders = [self.own.folder, *self.estates] if self.own else []
@@ -47,11 +51,9 @@ class LedgerFiles:
 
 
 class LedgerParts:
-    """Reserving and settling in Redis, behind the files. `others` says what other workers have written down."""
+    """Reserving and settling in Redis, behind the files."""
 
-    def __init__(
-        self, settings: State, seat: Seat, files: LedgerFiles, redis: RedisClient, others: Spent, clock: Clock
-    ) -> None:
+    def __init__(self, settings: State, seat: Seat, files: LedgerFiles, redis: RedisClient, clock: Clock) -> None:
         observer = files.observer
         in_redis = RedisLedger(redis, clock, observer, timeout_s=settings.timeout_ms / 1000)
 
@@ -63,7 +65,7 @@ class LedgerParts:
         if files.own is not None:
             kept = own = journaled(files.own)
             self._inner = LedgerBooks(
-                in_redis, own, files.estates, lambda folder: journaled(files.file_in(folder)), others
+                in_redis, own, files.estates, lambda folder: journaled(files.file_in(folder)), files.others, clock
             )
         self.ledger = AllottedLedger(kept, clock, observer, part=settings.allotment_share / seat.count)
 
@@ -80,7 +82,3 @@ class LedgerParts:
     async def stop(self) -> None:
         await self.ledger.stop()
         await self._inner.stop()
-
-    def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
-        """What this process has written down for these meters."""
-        return self._inner.spent(tag, meters) if isinstance(self._inner, LedgerBooks) else {}

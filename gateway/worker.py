@@ -15,7 +15,7 @@ import orjson
 import uvloop
 
 from gateway.adapters.lent_model import LentModel, read_states
-from gateway.adapters.siblings import SNAPSHOT_S, Learned, SupervisedSiblings, kind_of, write_amounts
+from gateway.adapters.siblings import SNAPSHOT_S, Learned, SupervisedSiblings, kind_of
 from gateway.adapters.valkey_child import url_of
 from gateway.adapters.worker_channel import Parts, WorkerChannel
 from gateway.app import START_ERRORS, Gateway, Place
@@ -111,8 +111,6 @@ class Worker:
             case "forget":
                 if not await gateway.forget_here(*orjson.loads(parts[0])):
                     raise RuntimeError("a part of the cache could not be reached")
-            case "spent":
-                return [write_amounts(gateway.spent(*orjson.loads(parts[0])))]
             case "learned":
                 await gateway.learn(Learned.of(*parts))
             case "prepare":

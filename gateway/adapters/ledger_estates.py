@@ -8,17 +8,17 @@ ends them in the books, into their own files, before it begins, and goes on know
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gateway.adapters.journaled_ledger import JournaledLedger
+from gateway.adapters.ledger_recovery import read_left
 from gateway.adapters.redis_ledger import RedisLedger
-from gateway.adapters.siblings import sum_amounts
 from gateway.core.budget import Amount
 from gateway.core.seat import Seat
+from gateway.ports import Clock
 
-Spent = Callable[[str, Sequence[str]], Awaitable[Mapping[str, Amount]]]
-"""Of a tag and meters: what somebody has written down of them."""
 _WORKER = "worker-"
 
 
@@ -40,9 +40,18 @@ def estates_of(ledger: Path, seat: Seat) -> list[Path]:
     return [folder for folder in worker_folders(ledger) if folder not in taken]
 
 
+def others_of(ledger: Path, seat: Seat) -> list[Path]:
+    """The folders that other workers answer for."""
+    own = {folder_of(ledger, seat), *estates_of(ledger, seat)}
+    return [folder for folder in (ledger, *worker_folders(ledger)) if folder not in own]
+
+
 class LedgerBooks:
-    """All that one worker answers for: its own ledger and the `estates`, which `build` makes ledgers of. What a Redis
-    that has lost its memory is told includes what the `others` have spent."""
+    """All that one worker answers for: its own ledger and the `estates`, which `build` makes ledgers of.
+
+    What a Redis that has lost its memory is told is what all workers have spent: the other ones' files are read for
+    it (`others`), because a worker may be asked while the others are not there, and lines come before Redis.
+    """
 
     def __init__(
         self,
@@ -50,13 +59,15 @@ class LedgerBooks:
         own: JournaledLedger,
         estates: Sequence[Path],
         build: Callable[[Path], JournaledLedger],
-        others: Spent,
+        others: Callable[[], Sequence[Path]],
+        clock: Clock,
     ) -> None:
         self._inner = inner
         self._own = own
         self._folders = estates
         self._build = build
         self._others = others
+        self._clock = clock
         self._estates: list[JournaledLedger] = []
 
     async def start(self) -> int:
@@ -77,11 +88,23 @@ class LedgerBooks:
         for estate in self._estates:
             await estate.close_file()
 
-    def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
-        """What is written down here."""
-        return sum_amounts([ledger.spent(tag, meters) for ledger in (self._own, *self._estates)])
-
     async def _rebuild(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
         own = await self._own.rebuild(tag, meters)
         estates = [estate.spent(tag, meters) for estate in self._estates]
-        return sum_amounts([own, *estates, await self._others(tag, meters)])
+        others = await asyncio.to_thread(_spent_in, self._others(), tag, meters, self._clock.unix_s())
+        return _added([own, *estates, *others])
+
+
+def _spent_in(folders: Sequence[Path], tag: str, meters: Sequence[str], now_s: float) -> list[Mapping[str, Amount]]:
+    """What the lines in each of them say. Up to a second of CPU each; who owns it tells of damaged lines."""
+    books = [read_left(folder, lambda damage: None).books for folder in folders]
+    return [{meter: each.spent(tag, meter, now_s) for meter in meters} for each in books]
+
+
+def _added(sums: Sequence[Mapping[str, Amount]]) -> Mapping[str, Amount]:
+    """All of the same meters."""
+    total = dict(sums[0])
+    for each in sums[1:]:
+        for meter, amount in each.items():
+            total[meter] += amount
+    return total

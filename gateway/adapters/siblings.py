@@ -6,12 +6,11 @@ Between a supervisor and its workers are said, with JSON or plain bytes as parts
     worker asks       hello      seat               → configuration, local models, metrics of who had the seat before
                       snapshots  kind               → the others' snapshots, of dead ones the last
                       forget     owner and key      → when all others have forgotten
-                      spent      tag and meters     → what all others have written down for these meters
                       reload                        → what all serve by now
     worker tells      learned    question, vector     to be told to the others
                       snapshot   kind, bytes          what would be missed if it were killed now
                       serving, ready, say, cannot     how its start goes, in words
-    supervisor asks   snapshot, forget, spent, and    prepare (configuration → what it amounts to), then serve or drop
+    supervisor asks   snapshot, forget, and           prepare (configuration → what it amounts to), then serve or drop
     supervisor tells  learned, models                 a local model has another state or address
                       workers    number               how many serve
                       drop                            there will be no reload, and why
@@ -20,14 +19,13 @@ Between a supervisor and its workers are said, with JSON or plain bytes as parts
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import orjson
 
 from gateway.adapters.worker_channel import Declined, Unheard, WorkerChannel
-from gateway.core.budget import Amount
 from gateway.core.errors import InvalidConfiguration, Unavailable
 from gateway.ports import Vector
 
@@ -36,7 +34,6 @@ SNAPSHOT_S = 1.0
 """How often a worker shows what it has counted, so how much a `kill -9` may lose of it; and how long it is waited for
 when somebody wants to see all."""
 _FORGET_S = 10.0
-_SPENT_S = 5.0
 RELOAD_S = 60.0
 
 
@@ -76,9 +73,6 @@ class Siblings(Protocol):
     async def forget(self, owner: str | None, key: str | None) -> bool:
         """Whether all of them have forgotten these answers."""
 
-    async def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
-        """What they have written down for these meters, added up. Who does not answer is not in it."""
-
     def learned(self, question: Learned) -> None:
         """They may want to know it too."""
 
@@ -97,9 +91,6 @@ class NoSiblings:
 
     async def forget(self, owner: str | None, key: str | None) -> bool:
         return True
-
-    async def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
-        return {}
 
     def learned(self, question: Learned) -> None:
         pass
@@ -128,13 +119,6 @@ class SupervisedSiblings:
             return False
         return True
 
-    async def spent(self, tag: str, meters: Sequence[str]) -> Mapping[str, Amount]:
-        try:
-            (sums,) = await self._supervisor.ask("spent", orjson.dumps([tag, list(meters)]), within_s=_SPENT_S)
-        except (Declined, Unheard):
-            return {}
-        return read_amounts(sums)
-
     def learned(self, question: Learned) -> None:
         self._supervisor.tell("learned", *question.parts())
 
@@ -157,20 +141,3 @@ def kind_of(said: bytes) -> SnapshotKind:
         if said == kind.encode():
             return kind
     raise ValueError(f"there are no snapshots of {said!r}")
-
-
-def write_amounts(amounts: Mapping[str, Amount]) -> bytes:
-    return orjson.dumps({name: [amount.tokens, amount.nano_usd] for name, amount in amounts.items()})
-
-
-def read_amounts(written: bytes) -> dict[str, Amount]:
-    pairs: dict[str, Any] = orjson.loads(written)
-    return {name: Amount(*pair) for name, pair in pairs.items()}
-
-
-def sum_amounts(sums: Sequence[Mapping[str, Amount]]) -> dict[str, Amount]:
-    total: dict[str, Amount] = {}
-    for each in sums:
-        for name, amount in each.items():
-            total[name] = total[name] + amount if name in total else amount
-    return total

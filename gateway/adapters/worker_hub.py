@@ -9,15 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.adapters.siblings import (
-    RELOAD_S,
-    SNAPSHOT_S,
-    SnapshotKind,
-    kind_of,
-    read_amounts,
-    sum_amounts,
-    write_amounts,
-)
+from gateway.adapters.siblings import RELOAD_S, SNAPSHOT_S, SnapshotKind, kind_of
 from gateway.adapters.worker_channel import Declined, Parts, Unheard, WorkerChannel
 
 _RELAY_S = 5.0
@@ -108,9 +100,6 @@ class WorkerHub:
                 if len(others) < self._count - 1:
                     raise Declined("A worker is being started again.")
                 await _answers(list(others.values()), what, parts, _RELAY_S)
-            case "spent":
-                sums = await _answers(list(others.values()), what, parts, _RELAY_S)
-                return [write_amounts(sum_amounts([read_amounts(each[0]) for each in sums]))]
             case "learned":
                 for channel in others.values():
                     channel.tell(what, *parts)

@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 from gateway.adapters.child_process import ChildNotReady
 from gateway.adapters.lent_model import LentModel, ModelState, read_states, write_states
 from gateway.adapters.shared_index import SharedIndex
-from gateway.adapters.siblings import Learned, NoSiblings, kind_of, read_amounts, sum_amounts, write_amounts
-from gateway.core.budget import MAX_LIMIT, Amount
+from gateway.adapters.siblings import Learned, NoSiblings, kind_of
 from gateway.core.seat import Seat
 from gateway.ports import Match, Vector
 
-AMOUNTS = st.dictionaries(st.text(), st.builds(Amount, st.integers(0, MAX_LIMIT), st.integers(0, MAX_LIMIT)))
 WORDS = st.text(st.characters(exclude_categories=["Cs"]))
 QUESTIONS = st.builds(Learned, WORDS, st.lists(st.floats(-1, 1, width=32)), WORDS, WORDS, st.integers(1, 10**7), WORDS)
 LOADING = ModelState("smol", None, "key", 1, "loading smol")
@@ -44,15 +42,6 @@ class OneQuestion:
 @given(QUESTIONS)
 def test_a_question_arrives_as_it_was_stored(question: Learned) -> None:
     assert Learned.of(*question.parts()) == question
-
-
-@given(AMOUNTS, AMOUNTS)
-def test_amounts_arrive_and_add_up(one: dict[str, Amount], other: dict[str, Amount]) -> None:
-    assert read_amounts(write_amounts(one)) == one
-    total = sum_amounts([one, other])
-    assert total.keys() == one.keys() | other.keys()
-    zero = Amount(0, 0)
-    assert all(total[name] == one.get(name, zero) + other.get(name, zero) for name in total)
 
 
 def test_there_are_two_kinds_of_snapshots() -> None:
@@ -89,4 +78,4 @@ async def test_a_lent_model_is_ready_when_its_owner_says_so() -> None:
 async def test_a_gateway_of_one_process_has_nobody_to_ask() -> None:
     alone = NoSiblings()
     assert (await alone.snapshots("metrics"), await alone.forget(None, None)) == ((), True)
-    assert (await alone.spent("tag", ["meter"]), alone.serving) == ({}, None)
+    assert alone.serving is None

@@ -7,8 +7,9 @@ import os
 import re
 import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ import orjson
 import pytest
 import yaml
 
+from gateway.adapters.ledger_estates import worker_folders
 from gateway.offline.ledger_proof import EQUAL, prove
 from gateway.settings import load
 from tests import loopback
 from tests.fixtures.gateway import Config, chat
 from tests.fixtures.process import Served, serving
+from tests.fixtures.state import Valkey
 from tests.walk.test_first_day import children_of
 
 TERRA = "gpt-6.1-terra"
@@ -183,6 +186,25 @@ async def test_fewer_workers_end_in_the_books_what_more_had_left_open(
         status, again = await prove(settings, [], as_json=True)
     assert orjson.loads(again)["days"] == proven["days"], "they are ended once"
     assert status == EQUAL
+
+
+async def test_a_redis_that_has_lost_everything_is_told_what_all_workers_have_spent(
+    tmp_path: Path, four_providers: Config, own_valkey: Callable[..., Valkey]
+) -> None:
+    """By whichever is asked first, from the others' files: none of them may be there yet."""
+    valkey = own_valkey()
+    file = configured(tmp_path, four_providers, state={"redis_url": valkey.url, "timeout_ms": 30_000})
+    costs = []
+    with gateway(file) as served:
+        for n in range(EVERYWHERE):
+            costs.append(Decimal((await ask(served, f"question {n}")).headers["x-thriftgate-cost-usd"]))
+    valkey.flush()
+    with gateway(file) as served:
+        costs.append(Decimal((await ask(served, "another")).headers["x-thriftgate-cost-usd"]))
+        standing = (await once(served, "GET", "/v1/thriftgate/budget", SHOP)).json()
+    assert len(worker_folders(tmp_path / "state/ledger")) == WORKERS - 1
+    (budget,) = standing["budgets"]
+    assert Decimal(budget["usd"]["used"]) == sum(costs) > 0
 
 
 async def test_all_workers_forget(tmp_path: Path, four_providers: Config, openai_upstream: loopback.Upstream) -> None:
