@@ -111,12 +111,13 @@ def account_of(paid: Paid, baseline: Model | None, unix_s: float) -> Account:
     gross_nano_usd = would_nano_usd - paid.nano_usd
     if gross_nano_usd < 0:
         beside = (*beside, Overhead("dearer_model", -gross_nano_usd))
-    savings = tuple(_savings(paid, baseline, gross_nano_usd, unix_s)) if gross_nano_usd > 0 else ()
+    savings = tuple(_savings(paid, baseline, would_nano_usd, unix_s)) if gross_nano_usd > 0 else ()
     return Account(baseline.name, would_nano_usd, savings, beside)
 
 
-def _savings(paid: Paid, baseline: Model, gross_nano_usd: int, unix_s: float) -> Iterator[CauseSaved]:
-    by_cache = min(_prompt_cache_nano_usd(paid, baseline, unix_s), gross_nano_usd)
+def _savings(paid: Paid, baseline: Model, would_nano_usd: int, unix_s: float) -> Iterator[CauseSaved]:
+    gross_nano_usd = would_nano_usd - paid.nano_usd
+    by_cache = min(_prompt_cache_nano_usd(paid, baseline, would_nano_usd, unix_s), gross_nano_usd)
     if by_cache:
         yield CauseSaved("prompt_cache", by_cache)
     if gross_nano_usd > by_cache:
@@ -127,14 +128,14 @@ def _of_model(model: Model | None) -> Cause:
     return "local" if model is not None and model.local else "tier"
 
 
-def _prompt_cache_nano_usd(paid: Paid, baseline: Model, unix_s: float) -> int:
+def _prompt_cache_nano_usd(paid: Paid, baseline: Model, would_nano_usd: int, unix_s: float) -> int:
     """What the answering model's prompt cache took off beyond what the baseline's would have; surcharges for writing
     to it counted against it."""
     if paid.model is None or not paid.usage.cache_read_tokens:
         return 0
     plain = replace(paid.usage, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=0)
     own = paid.model.price.charge(plain, unix_s) - paid.nano_usd
-    theirs = baseline.price.charge(plain, unix_s) - baseline.price.charge(paid.usage, unix_s)
+    theirs = baseline.price.charge(plain, unix_s) - would_nano_usd
     return max(0, own - theirs)
 
 
