@@ -113,12 +113,14 @@ def wanted_tier(
     """The least tier that will do, of `tiers` where the policy chooses among them; by rules also another one."""
     if policy.shares is not None and judged.place is not None:
         return _by_share(judged.place, policy.shares, policy.version)
-    if not policy.bounds or judged.forecast is None:
-        return by_rules(features)
-    if not is_trusted(features, judged.forecast):
-        said = by_rules(features)
-        return Classified(said.tier, (*said.reasons, "by rules: unlike what the router learned from"))
-    return _by_target(judged.forecast.gain, policy, tiers)
+    forecast = judged.forecast
+    if forecast is not None and policy.bounds and is_trusted(features, forecast):
+        return _by_target(forecast.gain, policy, tiers)
+    said = by_rules(features)
+    if policy.quality_target is None:
+        return said
+    doubt = "unlike what the router learned from" if policy.bounds else "too little was learned for a target"
+    return Classified(said.tier, (*said.reasons, f"by rules: {doubt}"))
 
 
 def is_trusted(features: Features, forecast: Forecast) -> bool:

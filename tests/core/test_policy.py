@@ -106,14 +106,25 @@ def test_what_was_not_learned_from_is_decided_by_rules(target: float, gain: floa
     ("policy", "known"),
     [
         (Policy(), judged(-1.0)),
-        (aiming(0.9), Judged()),
-        (replace(aiming(0.9), bounds={}), judged(-1.0)),
         (Policy(shares=TierShares(1.0, 0.0)), judged(-1.0)),
     ],
-    ids=["no policy", "no opinion", "nothing learned", "too few to compare with"],
+    ids=["no policy", "too few to compare with"],
 )
 def test_without_what_a_policy_needs_rules_decide(policy: Policy, known: Judged) -> None:
     assert wanted_tier(by_rules, LONE, known, policy, set(Tier)) == by_rules(LONE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "known", "why"),
+    [
+        (aiming(0.9), Judged(), "unlike what the router learned from"),
+        (replace(aiming(0.9), bounds={}), judged(-1.0), "too little was learned for a target"),
+    ],
+    ids=["no opinion", "nothing learned"],
+)
+def test_a_target_that_rules_stand_in_for_says_so(policy: Policy, known: Judged, why: str) -> None:
+    found = wanted_tier(by_rules, LONE, known, policy, set(Tier))
+    assert (found.tier, found.reasons[-1]) == (Tier.MEDIUM, f"by rules: {why}")
 
 
 def test_a_decision_says_what_it_was_compared_with() -> None:
