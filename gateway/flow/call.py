@@ -77,11 +77,7 @@ class Trail:
     ends_at_s: float | None = None
     outcome: Outcome = "ok"
     error: ThriftgateError | None = None
-<<<<<<< HEAD
     _account: tuple[object, Account] | None = None
-=======
-    _accounted: tuple[Usage, Decimal, Account] | None = None
->>>>>>> e3fce34 (wip)
 
     def charged(self, usage: Usage, cost_usd: Decimal, *, answer: bool) -> None:
         """A flight has landed. `answer`: it gave one, which is the request's unless another follows."""
@@ -97,7 +93,6 @@ class Trail:
         return (*reasons, f"stepped down: {self.stepped_down}") if self.stepped_down else reasons
 
     def account(self) -> Account:
-<<<<<<< HEAD
         """Against the baseline, once all that will be charged has been. Asked twice, for headers and for the event."""
         known = (self.answered, self.answer_usd, self.cost_usd, self.cause, self.model, self.compared)
         if self._account is None or self._account[0] != known:
@@ -105,15 +100,6 @@ class Trail:
         return self._account[1]
 
     def _accounted(self) -> Account:
-=======
-        """Against the baseline, once all that will be charged has been. Headers and event both ask."""
-        known = self._accounted
-        if known is None or known[0] is not self.answered or known[1] is not self.cost_usd:
-            known = self._accounted = self.answered, self.cost_usd, self._account()
-        return known[2]
-
-    def _account(self) -> Account:
->>>>>>> e3fce34 (wip)
         beside: dict[OverheadKind, int] = {}
         if self.cost_usd != self.answer_usd:
             beside["escalation"] = to_nano(self.thrown_away_usd)
