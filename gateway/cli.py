@@ -21,7 +21,7 @@ from gateway.http_server import HttpServer, listen, listen_together
 from gateway.key_commands import KEY_ERRORS, Said, add_key_commands, minted_keys
 from gateway.service_catalog import build_services, key_digests
 from gateway.service_report import services_in_words
-from gateway.settings import Loaded, load
+from gateway.settings import Loaded, Settings, load
 from gateway.yaml_source import ConfigError
 
 OK, FAILED, MISUSED = 0, 1, 2
@@ -171,7 +171,15 @@ def _check(loaded: Loaded, _: argparse.Namespace) -> int:
         print("no services: keyless access, from this machine only")
     for line in services_in_words(services, key_digests(loaded), minted_keys(loaded), time.time()):
         print(line)
+    print(_workers_in_words(loaded.settings))
     return OK
+
+
+def _workers_in_words(settings: Settings) -> str:
+    count, memory_mib = settings.server.worker_count, settings.cache.exact.memory_bytes / 2**20
+    if count == 1:
+        return "one process answers"
+    return f"{count} processes answer, each with {memory_mib:g} MiB of cached answers and an embedder of its own"
 
 
 def _offer(model: Model) -> str:

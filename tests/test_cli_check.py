@@ -29,6 +29,22 @@ models:
 """
 
 
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ("", "one process answers"),
+        ("server: {workers: 4}\n", "4 processes answer, each with 16 MiB of cached answers and an embedder of its own"),
+    ],
+)
+def test_how_many_processes_answer_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], server: str, told: str
+) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(server + CONFIGURATION)
+    assert cli.main(["check", "--config", str(file)]) == cli.OK
+    assert capsys.readouterr().out.splitlines()[-1] == told
+
+
 def test_each_price_in_force_is_said_with_its_source_and_what_is_to_come(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
