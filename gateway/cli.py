@@ -19,8 +19,8 @@ from gateway.core.plan import Model
 from gateway.core.price_words import price_in_words
 from gateway.http_server import HttpServer, listen, listen_together
 from gateway.key_commands import KEY_ERRORS, Said, add_key_commands, minted_keys
-from gateway.service_catalog import build_services, key_digests
-from gateway.service_report import services_in_words
+from gateway.service_catalog import build_services, key_digests, review_terms
+from gateway.service_report import review_in_words, services_in_words
 from gateway.settings import Loaded, Settings, load
 from gateway.yaml_source import ConfigError
 
@@ -167,6 +167,7 @@ def _check(loaded: Loaded, _: argparse.Namespace) -> int:
     router = Router(loaded)
     services = build_services(loaded, router.policy)
     print(f"auto: routing by {router.policy(loaded.settings.routing)}")
+    print(f"review: {review_in_words(review_terms(loaded.settings.review))}")
     if not services:
         print("no services: keyless access, from this machine only")
     for line in services_in_words(services, key_digests(loaded), minted_keys(loaded), time.time()):

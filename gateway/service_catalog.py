@@ -52,7 +52,7 @@ def build_services(loaded: Loaded, policy_of: PolicyOf = lambda terms: RULES) ->
 
 def anonymous(loaded: Loaded, policy_of: PolicyOf) -> Service:
     """Who everyone is while no services are configured."""
-    routing, review = loaded.settings.routing, _review(loaded.settings.review)
+    routing, review = loaded.settings.routing, review_terms(loaded.settings.review)
     return replace(ANONYMOUS, policy=policy_of(routing), tiers=routing.tiers_of(None), review=review)
 
 
@@ -78,7 +78,7 @@ def _service(
         budgets=(*_own_budgets(service), *_group_budgets(above)),
         baseline_model=service.baseline_model,
         cache=CacheTerms(**service.cache.model_dump()),
-        review=_review(service.review or review),
+        review=review_terms(service.review or review),
         cache_scope=f"group:{service.cache_group}" if service.cache_group else f"service:{service.name}",
         ledger_tag=above[-1].name if above else service.name,
         limits=Limits(limits.requests_per_minute, limits.concurrency),
@@ -86,7 +86,7 @@ def _service(
     )
 
 
-def _review(review: ReviewSettings) -> Terms:
+def review_terms(review: ReviewSettings) -> Terms:
     return Terms(review.mode, frozenset(review.without), review.min_logprob, review.arithmetic)
 
 

@@ -65,7 +65,7 @@ def _limits(service: Service) -> Iterator[str]:
     if limits.concurrency is not None:
         yield f"{limits.concurrency:,} requests at once"
     if service.review.mode != "off":
-        yield _review(service.review)
+        yield review_in_words(service.review)
     for budget in service.budgets:
         owner = "" if budget.account == service.name else f"with group {budget.account}: "
         yield owner + budget_in_words(budget)
@@ -73,8 +73,10 @@ def _limits(service: Service) -> Iterator[str]:
         yield "no budget that refuses"
 
 
-def _review(terms: Terms) -> str:
-    """`light answers of auto reviewed (streamed ones wait for it), without code; worked sums to 95 %`."""
+def review_in_words(terms: Terms) -> str:
+    """`light answers of auto reviewed (streamed ones wait for it), without code, worked sums to 95 % of …`."""
+    if terms.mode == "off":
+        return "no answer is reviewed"
     words = "light answers of auto reviewed"
     if terms.mode == "buffered":
         words += " (streamed ones wait for it)"

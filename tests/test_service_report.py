@@ -13,7 +13,7 @@ from gateway.core.service import Service
 from gateway.core.service_key import ServiceKey
 from gateway.core.tiers import Tier
 from gateway.core.window import WindowRule
-from gateway.service_report import budget_in_words, services_in_words
+from gateway.service_report import budget_in_words, review_in_words, services_in_words
 
 BARE = Ladder(None, None, None)
 DAY = WindowRule("day")
@@ -78,6 +78,7 @@ def test_a_review_is_told_with_what_it_leaves_out() -> None:
         "strong model's quality"
     )
     assert told(Service("shop", review=Terms("whole")))[1] == "    light answers of auto reviewed"
+    assert review_in_words(Terms()) == "no answer is reviewed"
 
 
 def test_limits_and_budgets_are_told_with_the_groups_they_are_shared_with() -> None:
