@@ -81,8 +81,10 @@ TRAFFIC = Row(
 ROUTING = Row(
     "Routing",
     (
-        _shares_of_requests("By tier", "The tier that was planned; `none`: refused before there was one.", "tier"),
-        _shares_of_requests("By model", "Who answered, or whose answer the cache had.", "model"),
+        _shares_of_requests(
+            "By tier", "The tier that was planned; `none`: refused before there was one.", "tier", width=6
+        ),
+        _shares_of_requests("By model", "Who answered, or whose answer the cache had.", "model", width=6),
         lines(
             "Reviewed answers",
             "What became of light and medium answers that were looked at before they were given, and by which check "
@@ -90,6 +92,15 @@ ROUTING = Row(
             "reqps",
             Query(rate(metric("reviews_total"), "result, check"), "{{result}} {{check}}"),
             stacked=True,
+            width=6,
+        ),
+        lines(
+            "Rated answers",
+            "By who asked (`POST /v1/thriftgate/feedback`).",
+            "reqps",
+            Query(rate(metric("feedback_total"), "verdict"), "{{verdict}}"),
+            stacked=True,
+            width=6,
         ),
     ),
 )
