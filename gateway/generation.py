@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from gateway.adapters.prometheus import PrometheusMetrics
@@ -27,6 +28,7 @@ from gateway.flow.flight import Ground
 from gateway.flow.hedge import Hedge
 from gateway.flow.join import Questions
 from gateway.flow.kept_prompts import KeptPrompts
+from gateway.flow.light_shadow import LightShadow, LightShadowRules, LightSpend
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules, Semantic
 from gateway.flow.pipeline import Pipeline
@@ -66,6 +68,7 @@ class Parts:
     routing: RoutingMemory = field(default_factory=RoutingMemory)
     most_used: MostUsed = lambda service: None
     workers: Callable[[], int | None] = lambda: None
+    light_spend: LightSpend = field(default_factory=LightSpend)
 
 
 class Generation:
@@ -200,6 +203,8 @@ class Generation:
         pipeline = Pipeline(catalog, self.routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
         pipeline.compare_with(Baselines(catalog, parts.most_used))
         pipeline.check_hits(self._shadow(catalog, dispatch))
+        if self._settings.learning.shadow_share:
+            pipeline.check_light(self._light_shadow(catalog, dispatch))
         return pipeline
 
     def _answer_head(self) -> AnswerHead | None:
@@ -221,6 +226,13 @@ class Generation:
         rules = ShadowRules(semantic.shadow_share, present)
         parts = self._parts
         return Shadow(rules, dispatch, self.meaning, self.meaning.false_hits, parts.observer, parts.tasks)
+
+    def _light_shadow(self, catalog: Catalog, dispatch: Dispatch) -> LightShadow:
+        learning, parts = self._settings.learning, self._parts
+        judge = catalog.find(learning.judge_model) if learning.judge_model else None
+        present = judge if judge in catalog.present() else None
+        rules = LightShadowRules(learning.shadow_share, Decimal(str(learning.shadow_usd_per_day)), present)
+        return LightShadow(rules, dispatch, self.meaning, parts.light_spend, parts.observer, parts.clock, parts.tasks)
 
 
 def _kept_prompts(observer: Observer) -> KeptPrompts:

@@ -116,6 +116,9 @@ class CacheSettings(Section):
 
 class Learning(Section):
     store_features: bool = False
+    shadow_share: float = Field(0.0, ge=0, le=1)
+    shadow_usd_per_day: float = Field(1.0, gt=0)
+    judge_model: str | None = None
 
 
 class Timeouts(Section):
@@ -293,12 +296,14 @@ def _contradictions(settings: Settings, source: Source) -> Iterator[Problem]:
         if not (terms.tiers_of(service.tiers) or service.tiers is None):
             message = f"service `{service.name}`: none of its `tiers` is within `min_tier` and `max_tier`"
             yield Problem(source.where(("services", at)), message, "change one of them")
-    judge = settings.cache.semantic.judge_model
-    if judge is not None and (judge not in settings.models or settings.models[judge].mode != "chat"):
-        where = source.where(("cache", "semantic", "judge_model"))
-        yield Problem(
-            where, f"`cache.semantic.judge_model`: no chat model `{judge}`", "use a chat model's name from `models:`"
-        )
+    judges = (
+        (("cache", "semantic", "judge_model"), settings.cache.semantic.judge_model),
+        (("learning", "judge_model"), settings.learning.judge_model),
+    )
+    for path, judge in judges:
+        if judge is not None and (judge not in settings.models or settings.models[judge].mode != "chat"):
+            said = f"`{'.'.join(path)}`: no chat model `{judge}`"
+            yield Problem(source.where(path), said, "use a chat model's name from `models:`")
     yield from _provider_problems(settings, source)
     if not settings.services and not is_loopback(settings.server.host):
         yield Problem(

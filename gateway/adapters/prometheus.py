@@ -200,7 +200,7 @@ class PrometheusMetrics:
     def _hit_checked(self, event: HitChecked) -> None:
         service = self._label("service", event.service)
         cost, judge = to_nano(event.cost_usd), to_nano(event.judge_usd)
-        self._add(names.CHECKED, (service, event.verdict), 1)
+        self._add(names.CHECKED if event.of == "hit" else names.LIGHT_CHECKED, (service, event.verdict), 1)
         self._add(names.SHADOW_COST, (service,), cost)
         self._overhead[service, "shadow"] += cost - judge
         if judge:

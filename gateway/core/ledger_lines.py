@@ -12,7 +12,7 @@ of a prompt, an answer or a key in it.
                (these six: id, service, tag, meters, tokens, nano_usd, reserved, held_at by the ledger's own clock)
     drawn      an attempt was paid from what had been put aside for an outage: all that Drawn says
     request    a request is over: all that RequestFinished says
-    check      a semantic hit was asked again: all that HitChecked says
+    check      a semantic hit, or a light answer, was asked again: all that HitChecked says
     level      a budget has reached a rung of its ladder: all that BudgetLevel says
     feedback   what an answer was worth, by who asked: all that Rated says
     prompt     what an answered prompt looked like, as numbers (`learning.store_features`): all that PromptKept says
@@ -21,8 +21,8 @@ of a prompt, an answer or a key in it.
     even       none waits any longer
     gap        so many lines were lost while the disk took nothing: lines
 
-A hold's id begins with its request's: `req_….2` is the second attempt, `req_….shadow.1` and `req_….judge.1` belong to
-a check. `aside_…` is put aside, and settled with what was drawn from it.
+A hold's id begins with its request's: `req_….2` is the second attempt; `req_….shadow.1`, `req_….light.1` and
+`req_….judge.1` belong to a check. `aside_…` is put aside, and settled with what was drawn from it.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ class Tally:
     def checked(self, event: HitChecked, at_s: float) -> None:
         """What the check of a hit cost is on top of every request's cost."""
         day = int(at_s // DAY_S)
-        self._part((day, event.service, "checked", event.verdict), 1)
+        if event.of == "hit":
+            self._part((day, event.service, "checked", event.verdict), 1)
         judge = to_nano(event.judge_usd)
         for kind, nano_usd in (("shadow", to_nano(event.cost_usd) - judge), ("judge", judge)):
             if nano_usd:

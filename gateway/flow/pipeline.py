@@ -21,6 +21,7 @@ from gateway.flow.call import Call, Trail
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.flight import Flight
 from gateway.flow.join import Question, Questions
+from gateway.flow.light_shadow import LightShadow
 from gateway.flow.lookup import Entry, Found, Lookup
 from gateway.flow.routing import Routing
 from gateway.flow.shadow import Shadow
@@ -58,11 +59,16 @@ class Pipeline:
         self._observer = observer
         self._clock = clock
         self._shadow: Shadow | None = None
+        self._light_shadow: LightShadow | None = None
         self._baselines = Baselines(catalog)
 
     def check_hits(self, shadow: Shadow) -> None:
         """From now on `shadow` hears of every semantic hit, and checks those it chooses."""
         self._shadow = shadow
+
+    def check_light(self, shadow: LightShadow) -> None:
+        """From now on `shadow` hears of every whole answer of a model, and checks those it chooses."""
+        self._light_shadow = shadow
 
     def compare_with(self, baselines: Baselines) -> None:
         """From now on savings are told against these."""
@@ -117,6 +123,8 @@ class Pipeline:
             if flight.model.tier.rank >= plan.attempts[0].tier.rank and not failed:
                 entry = Entry(completion, flight.model.name, flight.dropped, flight.estimated)
                 await self._lookup.keep(trail.call, found, entry)
+            if self._light_shadow is not None:
+                self._light_shadow.consider(trail.call, plan, flight.model, completion)
 
         return keep
 

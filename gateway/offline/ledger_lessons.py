@@ -3,7 +3,8 @@
 Feedback joins the prompt of the same request and the same service; a service's word about another's request counts for
 nothing. Only light answers teach, because the question is whether a light answer will do. What the strong answer would
 have been worth is not known of any one request: it is taken to be what the service's heavy answers were rated on
-average, where at least `_FEWEST_HEAVY` were, else 1.
+average, where at least `_FEWEST_HEAVY` were, else 1. Where a light answer was compared with a heavy one
+(`flow/light_shadow`) both are known, and nothing has to be assumed.
 """
 
 from __future__ import annotations
@@ -31,15 +32,18 @@ from gateway.offline.train_router import Lesson, Prompts
 MOST = 5_000
 """Of the latest; a row takes 74 kB while it is learned from."""
 _FEWEST_HEAVY = 20
+_DECIDED = ("same", "different")
 
 
 @dataclass(slots=True)
 class Told:
-    """`prompts` and `scores` by service and request; of several scores the last. `passed_over` counts lines that could
-    not be read, or were of another version."""
+    """`prompts` and `scores` by service and request; of several scores the last. `compared` says of a light answer that
+    was also asked of a heavier model whether it did as well; that goes before what its user said. `passed_over` counts
+    lines that could not be read, or were of another version."""
 
     prompts: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     scores: dict[tuple[str, str], float] = field(default_factory=dict)
+    compared: dict[tuple[str, str], bool] = field(default_factory=dict)
     passed_over: int = 0
 
 
@@ -65,6 +69,8 @@ def told_in(folder: Path, service: str | None = None) -> Told:
             told.prompts[key] = record
         elif record.get("type") == "feedback" and isinstance(record.get("score"), int | float):
             told.scores[key] = float(record["score"])
+        elif record.get("type") == "check" and record.get("of") == "light" and record.get("verdict") in _DECIDED:
+            told.compared[key] = record["verdict"] == "same"
     return told
 
 
@@ -83,8 +89,10 @@ def ratings_of(told: Told) -> list[Rating]:
     """The latest `MOST`."""
     strong = _strong(told)
     ratings = []
-    for (service, request_id), score in told.scores.items():
-        prompt = told.prompts.get((service, request_id))
+    for key in [*told.scores, *(key for key in told.compared if key not in told.scores)]:
+        service = key[0]
+        light, worth = (float(told.compared[key]), 1.0) if key in told.compared else (told.scores[key], strong(service))
+        prompt = told.prompts.get(key)
         if prompt is None or prompt.get("tier") != Tier.LIGHT:
             continue
         try:
@@ -93,7 +101,7 @@ def ratings_of(told: Told) -> list[Rating]:
             told.passed_over += 1
             continue
         digest = hashlib.sha256(str(prompt["numbers"]).encode()).hexdigest()
-        ratings.append(Rating(service, numbers, digest, score, strong(service)))
+        ratings.append(Rating(service, numbers, digest, light, worth))
     return ratings[-MOST:]
 
 

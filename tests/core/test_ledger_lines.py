@@ -113,6 +113,7 @@ def test_a_bill_without_its_cost_is_refused() -> None:
         ("req_1.2", ("request", "req_1")),
         ("req_1.shadow.1", ("check", "req_1")),
         ("req_1.judge.3", ("check", "req_1")),
+        ("req_1.light.1", ("check", "req_1")),
     ],
 )
 def test_an_attempt_is_billed_with_its_request_or_with_its_check(hold_id: str, bill: tuple[str, str]) -> None:

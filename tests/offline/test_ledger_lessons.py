@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import orjson
 import pytest
 
-from gateway.core.events import PromptKept, Rated
+from gateway.core.events import HitChecked, PromptKept, Rated
 from gateway.core.ledger_lines import told_record
 from gateway.core.prompt_numbers import numbers_of, packed
 from gateway.offline.ledger_lessons import ratings_of, told_in
@@ -24,7 +26,7 @@ def rated(id: str, score: float, service: str = "search") -> Rated:
     return Rated(id, service, score, "up" if score >= 0.5 else "down")
 
 
-def write(folder: Path, *events: PromptKept | Rated, name: str = "2026-11-23.000001.ndjson") -> None:
+def write(folder: Path, *events: PromptKept | Rated | HitChecked, name: str = "2026-11-23.000001.ndjson") -> None:
     folder.mkdir(exist_ok=True, parents=True)
     records = [told_record(event, 1_000.0 + at) for at, event in enumerate(events)]
     (folder / name).write_bytes(b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records))
@@ -65,6 +67,22 @@ def test_workers_folders_are_read_too(tmp_path: Path) -> None:
 def test_one_service_may_be_learned_from_alone(tmp_path: Path) -> None:
     write(tmp_path, kept("a", "search"), rated("a", 1.0, "search"), kept("b", "chat"), rated("b", 1.0, "chat"))
     assert [rating.service for rating in ratings_of(told_in(tmp_path, "chat"))] == ["chat"]
+
+
+def compared(
+    id: str, verdict: Literal["same", "different", "unknown"], of: Literal["hit", "light"] = "light"
+) -> HitChecked:
+    return HitChecked(id, "search", "large", verdict, True, None, Decimal(0), 0.0, 0.0, 1.0, of=of)
+
+
+def test_a_light_answer_that_was_compared_with_a_heavy_one_needs_no_rating_and_goes_before_one(tmp_path: Path) -> None:
+    write(tmp_path, kept("a"), kept("b"), rated("b", 1.0), compared("a", "same"), compared("b", "different"))
+    assert sorted(scores(tmp_path)) == [(0.0, 1.0), (1.0, 1.0)]
+
+
+def test_checks_of_hits_and_checks_without_a_verdict_teach_nothing(tmp_path: Path) -> None:
+    write(tmp_path, kept("a"), kept("b"), compared("a", "different", "hit"), compared("b", "unknown"))
+    assert scores(tmp_path) == []
 
 
 @pytest.mark.parametrize("numbers", ["", "AAAA", "nothing"])
