@@ -24,8 +24,6 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 
-import orjson
-
 from gateway.core.chunks import Chunk, Completion, split
 from gateway.core.errors import Unavailable
 from gateway.flow.call import Trail
@@ -205,12 +203,12 @@ class Reader:
         self.at = 0
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """From the first chunk on, each a copy: a rendering may change what it is given."""
+        """From the first chunk on, shared by all who read: not to be changed."""
         while await self.flight.more(self.at):
             while (chunk := self.flight.chunk(self.at)) is not None:
                 self.at += 1
                 self.flight.passed(self.at)
-                yield orjson.loads(orjson.dumps(chunk))
+                yield chunk
 
     async def whole(self) -> Completion:
         self.at = sys.maxsize

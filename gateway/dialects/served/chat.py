@@ -41,22 +41,18 @@ class ChatStream:
         self._include_usage = include_usage
 
     def frame(self, chunk: Chunk) -> bytes:
-        return encode(chunk) if shown(chunk, self._include_usage) else b""
+        """Many clients index `choices[0]`, so who did not ask for usage never sees a chunk without choices; who did
+        sees `usage: null` on all chunks but the last."""
+        if not chunk.get("choices"):
+            return encode(chunk) if self._include_usage and chunk.get("usage") is not None else b""
+        if self._include_usage:
+            return encode({**chunk, "usage": None})
+        if "usage" in chunk:
+            return encode({key: value for key, value in chunk.items() if key != "usage"})
+        return encode(chunk)
 
     def end(self) -> bytes:
         return DONE
 
     def failure(self, error: ThriftgateError) -> bytes:
         return encode(openai_failure(error))
-
-
-def shown(chunk: Chunk, include_usage: bool) -> bool:
-    """Whether a client sees this chunk, whose `usage` is made fit in place. Many clients index `choices[0]`, so who did
-    not ask for usage never sees a chunk without choices; who did sees `usage: null` on all chunks but the last."""
-    if not chunk.get("choices"):
-        return include_usage and chunk.get("usage") is not None
-    if include_usage:
-        chunk["usage"] = None
-    else:
-        chunk.pop("usage", None)
-    return True

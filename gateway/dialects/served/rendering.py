@@ -19,7 +19,7 @@ class StreamRendering(Protocol):
     """One streamed answer being written. Single use; every method returns bytes ready to send, which may be none."""
 
     def frame(self, chunk: Chunk) -> bytes:
-        """The next chunk. May change it in place: nobody reads it afterwards. Raises UpstreamMalformed for chunks in an
+        """The next chunk, which others read as well. Raises UpstreamMalformed for chunks in an
         order that the API cannot express."""
 
     def end(self) -> bytes:
