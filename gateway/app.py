@@ -234,7 +234,7 @@ class Gateway:
         """What this process has counted, for another of the same gateway. A tally that is still being made of the
         ledger's lines is waited for."""
         if kind == "metrics":
-            return self._metrics.snapshot()
+            return await asyncio.to_thread(self._metrics.snapshot)
         await self._tally.read()
         return self._tally.snapshot()
 

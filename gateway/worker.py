@@ -131,9 +131,13 @@ class Worker:
             self._channel.tell("say", line.encode())
 
     async def _show_forever(self, gateway: Gateway, channel: WorkerChannel) -> None:
+        """At most a hundredth of the time: 300 combinations of services and models take 20 ms (2026-11-23)."""
+        loop, pause_s = asyncio.get_running_loop(), SNAPSHOT_S
         while True:
-            await asyncio.sleep(SNAPSHOT_S)
+            await asyncio.sleep(pause_s)
+            began_s = loop.time()
             await self._show(gateway, channel)
+            pause_s = max(SNAPSHOT_S, 100 * (loop.time() - began_s))
 
     async def _show(self, gateway: Gateway, channel: WorkerChannel) -> None:
         """The metrics. Tallies are made again from the ledger's lines."""
