@@ -101,8 +101,15 @@ class Routing:
             self._latencies_s() if service.policy.value_of_second_usd else {},
             turn,
             self._warm(turn),
-            self._classify,
+            await self._classifier(features) if is_open(chat, options) else self._classify,
         )
+
+    async def _classifier(self, features: Features) -> Classify:
+        """The learned one reads a long question in a thread; the plan is then given what was found there."""
+        if self._classify is by_rules or features.question_chars <= _LONG_CHARS:
+            return self._classify
+        found = await asyncio.to_thread(self._classify, features)
+        return lambda again: found
 
     def _warm(self, turn: Turn) -> Warm | None:
         return self._memory.prefixes.find(turn.before, self._clock.monotonic_s())
