@@ -15,9 +15,9 @@ Other gateways keep what they already have in memory until it expires: at most t
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.memory_cache import MemoryCache
@@ -67,7 +67,7 @@ class RedisCache:
         self._clock = clock
         self._link = RedisLink(client, "exact_cache", clock, observer, timeout_s=timeout_s, breaker=breaker)
         self._behind = Behind(self._write_waiting, pause_s=_LINGER_S)
-        self._waiting: deque[_Write] = deque()
+        self._waiting: dict[str, _Write] = {}
         self._waiting_bytes = 0
         self._max_waiting_bytes = max_waiting_bytes
         self._dropped = 0
@@ -97,7 +97,10 @@ class RedisCache:
 
     async def get(self, key: str) -> bytes | None:
         value = self._memory.get(key)
-        return value if value is not None else await self._get_from_redis(key)
+        if value is not None:
+            return value
+        waiting = self._waiting.get(key)  # what the memory has no room for is on its way
+        return waiting.value if waiting is not None else await self._get_from_redis(key)
 
     async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None:
         """Readable here at once, by other gateways soon. Values over MAX_VALUE_BYTES are not stored."""
@@ -108,8 +111,9 @@ class RedisCache:
             self._dropped += 1
             self._link.health.broken("queue full", f"over {self._max_waiting_bytes} bytes wait to be written")
             return
-        self._waiting.append(_Write(key, value, ttl_s, owner))
-        self._waiting_bytes += len(value)
+        before = self._waiting.pop(key, None)
+        self._waiting_bytes += len(value) - (len(before.value) if before is not None else 0)
+        self._waiting[key] = _Write(key, value, ttl_s, owner)
         self._behind.wake()
 
     async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
@@ -166,14 +170,21 @@ class RedisCache:
 
     async def _write_waiting(self) -> bool:
         while self._waiting:
-            few = [self._waiting.popleft() for _ in range(min(len(self._waiting), _WRITTEN_AT_ONCE))]
-            self._waiting_bytes -= sum(len(write.value) for write in few)
+            few = list(islice(self._waiting.values(), _WRITTEN_AT_ONCE))
             try:
                 await self._write(few)
             except RedisTrouble:
                 self._dropped += len(few)
+            self._done_with(few)
         self._link.health.mended("queue full")
         return True
+
+    def _done_with(self, few: Sequence[_Write]) -> None:
+        """Written or given up, unless another value of the same key has come meanwhile."""
+        for write in few:
+            if self._waiting.get(write.key) is write:
+                del self._waiting[write.key]
+                self._waiting_bytes -= len(write.value)
 
     async def _write(self, few: Sequence[_Write]) -> None:
         """Whose they are is kept once for each owner among them, and what has expired is taken off."""

@@ -295,3 +295,15 @@ async def test_a_full_redis_still_answers_reads_and_is_told_once(
     assert told.events == [Degraded("exact_cache", "write refused: OutOfMemoryError")]
     assert await other.get("39") is None
     await client.aclose()
+
+
+async def test_what_the_memory_has_no_room_for_is_readable_on_its_way(
+    redis_client: RedisClient, hand_clock: HandClock, told: EventList
+) -> None:
+    cache = RedisCache(redis_client, MemoryCache(hand_clock, max_bytes=0), hand_clock, told, timeout_s=PATIENT_S)
+    await cache.put("k", b"first", ttl_s=60)
+    await cache.put("k", b"second", ttl_s=60)
+    assert await cache.get("k") == b"second"
+    await cache.flush()
+    assert await cache.get("k") == b"second"
+    await cache.stop()
