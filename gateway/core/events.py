@@ -203,7 +203,8 @@ class Reloaded:
 @dataclass(frozen=True, slots=True)
 class HitChecked:
     """An answer was asked for again behind it, and the two compared: a semantic hit's, or (`of` light) a light one of a
-    heavier model, where `different` says that the heavier one's was better and the rate and its interval say nothing.
+    heavier model. There `different` says that the heavier one's was better and `light_better` that the light one's was,
+    and the rate and its interval say nothing.
 
     `model` is the catalog name of the one asked; `likeness` the cosine of the two answers, None if there was no second
     one; `judged` whether a judge model decided. `cost_usd` is what the check cost, on top of every request's, and
@@ -223,6 +224,7 @@ class HitChecked:
     high: float
     judge_usd: Decimal = Decimal(0)
     of: Literal["hit", "light"] = "hit"
+    light_better: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,10 +128,10 @@ class LightShadow:
         by_vectors: Verdict = "unknown" if likeness is None else "same" if likeness >= AGREE else "different"
         judge = self._rules.judge
         try:
-            by_judge = "unknown" if judge is None else await self._judged(judging, judge, light, heavy)
+            by_judge = None if judge is None else await self._judged(judging, judge, light, heavy)
         except ThriftgateError:
-            by_judge = "unknown"
-        return _Check(by_vectors if by_judge == "unknown" else by_judge, likeness, by_judge != "unknown")
+            by_judge = None
+        return replace(by_judge, likeness=likeness) if by_judge else _Check(by_vectors, likeness)
 
     def _tell(self, call: Call, strongest: Model, check: _Check, again_usd: Decimal, judge_usd: Decimal) -> None:
         service = call.service.name
@@ -150,19 +150,21 @@ class LightShadow:
                 high=1.0,
                 judge_usd=judge_usd,
                 of="light",
+                light_better=check.light_better,
             )
         )
 
-    async def _judged(self, trail: Trail, judge: Model, light: str, heavy: str) -> Verdict:
-        """`different` where the heavier model's answer is the better one."""
+    async def _judged(self, trail: Trail, judge: Model, light: str, heavy: str) -> _Check | None:
+        """None where the judge does not make up its mind."""
         light_first = _is_even(trail.call.id)
         first, second = (light, heavy) if light_first else (heavy, light)
         trail.call = replace(trail.call, chat=_judge_chat(judge, trail.call.chat, first, second))
         better = read_choice(said(await self._ask(trail, judge)))
         if better is None:
-            return "unknown"
-        heavy_place = 2 if light_first else 1
-        return "different" if better == heavy_place else "same"
+            return None
+        light_place, heavy_place = (1, 2) if light_first else (2, 1)
+        verdict: Verdict = "different" if better == heavy_place else "same"
+        return _Check(verdict, judged=True, light_better=better == light_place)
 
     async def _ask(self, trail: Trail, model: Model) -> Completion:
         """The whole answer of this model and no other."""
@@ -176,6 +178,7 @@ class _Check:
     verdict: Verdict = "unknown"
     likeness: float | None = None
     judged: bool = False
+    light_better: bool = False
 
 
 def read_choice(judgement: str) -> int | None:

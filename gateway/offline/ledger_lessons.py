@@ -37,13 +37,13 @@ _DECIDED = ("same", "different")
 
 @dataclass(slots=True)
 class Told:
-    """`prompts` and `scores` by service and request; of several scores the last. `compared` says of a light answer that
-    was also asked of a heavier model whether it did as well; that goes before what its user said. `passed_over` counts
-    lines that could not be read, or were of another version."""
+    """`prompts` and `scores` by service and request; of several scores the last. `compared` says what a light
+    answer that was also asked of a heavier model was worth, and the heavy one; that goes before what a user said.
+    `passed_over` counts lines that could not be read, or were of another version."""
 
     prompts: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     scores: dict[tuple[str, str], float] = field(default_factory=dict)
-    compared: dict[tuple[str, str], bool] = field(default_factory=dict)
+    compared: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     passed_over: int = 0
 
 
@@ -70,7 +70,7 @@ def told_in(folder: Path, service: str | None = None) -> Told:
         elif record.get("type") == "feedback" and isinstance(record.get("score"), int | float):
             told.scores[key] = float(record["score"])
         elif record.get("type") == "check" and record.get("of") == "light" and record.get("verdict") in _DECIDED:
-            told.compared[key] = record["verdict"] == "same"
+            told.compared[key] = _worth(record)
     return told
 
 
@@ -85,13 +85,19 @@ def _records(folder: Path, told: Told) -> Iterator[Mapping[str, Any]]:
             yield record
 
 
+def _worth(check: Mapping[str, Any]) -> tuple[float, float]:
+    """Of the light and the heavy answer: the better one is worth 1, and so are both where neither is."""
+    light_better = check.get("light_better") is True
+    return float(check["verdict"] == "same"), float(not light_better)
+
+
 def ratings_of(told: Told) -> list[Rating]:
     """The latest `MOST`."""
     strong = _strong(told)
     ratings = []
     for key in [*told.scores, *(key for key in told.compared if key not in told.scores)]:
         service = key[0]
-        light, worth = (float(told.compared[key]), 1.0) if key in told.compared else (told.scores[key], strong(service))
+        light, worth = told.compared[key] if key in told.compared else (told.scores[key], strong(service))
         prompt = told.prompts.get(key)
         if prompt is None or prompt.get("tier") != Tier.LIGHT:
             continue

@@ -49,11 +49,12 @@ def train_from_ledger(
     told = told_in(ledger, service)
     ratings = ratings_of(told)
     wrong = sum(rating.light < rating.strong for rating in ratings)
-    if len(ratings) < FEWEST or not wrong:
+    advantage = sum(rating.strong - rating.light for rating in ratings)
+    if len(ratings) < FEWEST or advantage <= 0:
         raise NothingLearned(
             f"{len(told.scores)} ratings in {ledger}, {len(told.prompts)} prompts kept, {len(ratings)} light answers "
-            f"with both, {wrong} of them worth less than a strong one; {FEWEST} and at least one are needed. Is "
-            "`learning.store_features: true`, and is feedback sent?"
+            f"with both, {wrong} of them worth less than a strong one; {FEWEST} are needed, and strong "
+            "answers that are worth more on the whole. Is `learning.store_features: true`, and is feedback sent?"
         )
     lesson = lesson_of(ratings, before.scale)
     learned = adapt(before, lesson)

@@ -34,7 +34,21 @@ def rating(id: str, outcome: Outcome) -> Rated:
 
 def comparison(id: str, outcome: Outcome) -> HitChecked:
     verdict: Verdict = "different" if outcome.strong > outcome.light else "same"
-    return HitChecked(id, "eval", "nemotron-51b", verdict, True, None, Decimal(0), 0.0, 0.0, 1.0, of="light")
+    light_better = outcome.light > outcome.strong
+    return HitChecked(
+        id,
+        "eval",
+        "nemotron-51b",
+        verdict,
+        True,
+        None,
+        Decimal(0),
+        0.0,
+        0.0,
+        1.0,
+        of="light",
+        light_better=light_better,
+    )
 
 
 LABELLED: dict[str, Callable[[str, Outcome], Event]] = {"ratings": rating, "comparisons": comparison}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -78,6 +79,11 @@ def compared(
 def test_a_light_answer_that_was_compared_with_a_heavy_one_needs_no_rating_and_goes_before_one(tmp_path: Path) -> None:
     write(tmp_path, kept("a"), kept("b"), rated("b", 1.0), compared("a", "same"), compared("b", "different"))
     assert sorted(scores(tmp_path)) == [(0.0, 1.0), (1.0, 1.0)]
+
+
+def test_where_the_light_answer_was_the_better_one_the_heavy_one_is_worth_nothing(tmp_path: Path) -> None:
+    write(tmp_path, kept("a"), replace(compared("a", "same"), light_better=True))
+    assert scores(tmp_path) == [(1.0, 0.0)]
 
 
 def test_checks_of_hits_and_checks_without_a_verdict_teach_nothing(tmp_path: Path) -> None:

@@ -60,3 +60,9 @@ def test_too_little_is_refused_and_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(NothingLearned, match=r"20 light answers with both.*store_features"):
         train_from_ledger(tmp_path / "ledger", tmp_path / "new.npz")
     assert not (tmp_path / "new.npz").exists()
+
+
+def test_where_light_answers_are_all_good_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    write(tmp_path / "ledger", *(event for event in lines(240) if not isinstance(event, Rated) or event.score))
+    with pytest.raises(NothingLearned, match="0 of them worth less"):
+        train_from_ledger(tmp_path / "ledger", tmp_path / "new.npz")

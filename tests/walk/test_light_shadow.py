@@ -55,9 +55,9 @@ async def test_the_judge_is_not_told_whose_answers_they_are_and_its_choice_is_tu
             await gateway.ask(LIGHT.format(at))
             checked = await gateway.events.next(HitChecked)
             shown = four_upstreams["deepseek"].requests[-1].body["messages"][-1]["content"]
-            verdicts[f"Answer 1:\n{LARGE_SAYS}\n" in shown] = checked.verdict
+            verdicts[f"Answer 1:\n{LARGE_SAYS}\n" in shown] = checked.verdict, checked.light_better
             assert "claude" not in shown
-    assert verdicts.items() <= {True: "different", False: "same"}.items()
+    assert verdicts.items() <= {True: ("different", False), False: ("same", True)}.items()
 
 
 async def test_a_streamed_light_answer_is_checked_too(
