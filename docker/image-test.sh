@@ -91,7 +91,7 @@ ask() {
     shift 3
     curl -sS --fail-with-body --max-time 120 -D "$WORK/headers" "http://127.0.0.1:$port/v1/chat/completions" \
         -H "authorization: Bearer $KEY" -H 'content-type: application/json' "$@" \
-        -d "{\"model\": \"$model\", \"max_tokens\": 40, \"messages\": [{\"role\": \"user\", \"content\": \"$question\"}]}" \
+        -d "{\"model\": \"$model\", \"max_tokens\": 200, \"messages\": [{\"role\": \"user\", \"content\": \"$question\"}]}" \
         >"$WORK/answer.json" || { cat "$WORK/answer.json" >&2; fail "no answer from port $port"; }
     printf '%s: %s\n' "$(tr -d '\r' <"$WORK/headers" | sed -n 's/^x-thriftgate-cache\(-reason\)\?: *//ip' | paste -sd ' ')" \
         "$(python3 -c 'import json, sys; print(" ".join(json.load(sys.stdin)["choices"][0]["message"]["content"].split())[:70])' <"$WORK/answer.json")"
