@@ -39,14 +39,15 @@ class Router:
     def weights(self) -> RouterWeights:
         """Of `routing.weights`, or the shipped ones. 20 ms."""
         try:
-            from gateway.adapters.router_weights import SHIPPED, RouterWeightsError, load
+            from gateway.adapters.router_weights import SHIPPED, load
+            from gateway.adapters.weights_file import WeightsError
         except ModuleNotFoundError as error:
             mend = f"install {error.name}, or route by rules: without `quality_target`, shares and `weights`"
             where = self._loaded.source.where(("routing",))
             raise ConfigError(Problem(where, f"`routing` needs {error.name}, which is not here", mend)) from error
         try:
             return load(self._named or SHIPPED)
-        except (OSError, RouterWeightsError) as error:
+        except (OSError, WeightsError) as error:
             where = self._loaded.source.where(("routing", "weights"))
             mend = "write the path of a file that `thriftgate train-router` made, or remove it for the shipped weights"
             raise ConfigError(Problem(where, f"`routing.weights`: {error}", mend)) from error

@@ -8,13 +8,11 @@ Apache-2.0; AlpacaEval's are CC-BY-NC-4.0, five in a hundred of the prompts: tra
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from gateway.adapters.weights_file import Arrays, load_arrays, save_arrays
 from gateway.core.ngrams import BUCKETS
 from gateway.core.router import Floats, Head, Kind, RouterWeights, Scale
 from gateway.core.signals import SIGNALS
@@ -25,11 +23,6 @@ WAVES = 2_048
 _WIDTH = 0.5
 """Of the Gaussian kernel the waves stand for, in squared spreads of a signal: 2,048 waves follow it to about 0.02."""
 _SEED = 20_261_123
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-
-
-class RouterWeightsError(ValueError):
-    """A file that is not this version's weights; the message says what to do."""
 
 
 def directions_of(signals: int) -> Floats:
@@ -63,30 +56,18 @@ def save(weights: RouterWeights, path: Path) -> str:
         "curve": np.array(weights.curve),
         "promises": np.array(weights.promises),
     }
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.save(buffer, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), buffer.getvalue(), zipfile.ZIP_DEFLATED)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return save_arrays(arrays, path)
 
 
 def load(path: Path = SHIPPED) -> RouterWeights:
-    """Raises RouterWeightsError for weights of other signals than this version's, and OSError without the file."""
-    raw = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        if tuple(arrays["signals"].tolist()) != SIGNALS or len(arrays["chars"]) != BUCKETS:
-            raise RouterWeightsError(f"{path} was trained with other signals; run `make train-router`")
-        return _weights(arrays, hashlib.sha256(raw).hexdigest())
-    except (EOFError, KeyError, zipfile.BadZipFile, ValueError) as error:
-        if isinstance(error, RouterWeightsError):
-            raise
-        raise RouterWeightsError(f"{path} holds no router weights ({error}); run `make train-router`") from error
+    """Raises WeightsError for weights of other signals than this version's, and OSError without the file."""
+    return load_arrays(path, ("signals", SIGNALS), "train-router", _weights)
 
 
-def _weights(arrays: dict[str, Floats], digest: str) -> RouterWeights:
+def _weights(arrays: Arrays, digest: str) -> RouterWeights:
+    if len(arrays["chars"]) != BUCKETS:
+        raise ValueError(f"{len(arrays['chars'])} buckets of letters, not {BUCKETS}")
+
     def single(name: str) -> Floats:
         return arrays[name].astype(np.float32)
 

@@ -8,15 +8,13 @@ labels are our own, and the file has no text in it: averages of the inputs, and 
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
+from gateway.adapters.weights_file import Arrays, load_arrays, save_arrays
 from gateway.core.features import Features
 from gateway.core.tier_model import INPUTS, Floats, TierWeights, classify
 from gateway.core.tiers import Classified
@@ -27,12 +25,7 @@ WAVES = 1_024
 _WIDTH = 1.0
 """Of the Gaussian kernel that the waves stand for, in squared spreads of an input."""
 _SEED = 20_261_124
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 _REMEMBERED = 1_024
-
-
-class TierWeightsError(ValueError):
-    """A file that is not this version's weights; the message says what to do."""
 
 
 def projections() -> tuple[Floats, Floats]:
@@ -52,31 +45,19 @@ def save(weights: TierWeights, path: Path) -> str:
         "intercepts": weights.intercepts,
         "under_cost": np.array(weights.under_cost),
     }
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.save(buffer, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), buffer.getvalue(), zipfile.ZIP_DEFLATED)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return save_arrays(arrays, path)
 
 
 def load(path: Path = SHIPPED) -> TierWeights:
-    """Raises TierWeightsError for weights of other inputs than this version's, and OSError without the file."""
-    raw = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        if tuple(arrays["inputs"].tolist()) != INPUTS:
-            raise TierWeightsError(f"{path} was trained with other inputs; run `make train-tiers`")
-        centre, spread, heads, intercepts = (
-            arrays[name].astype(np.float32) for name in ("centre", "spread", "heads", "intercepts")
-        )
-        digest = hashlib.sha256(raw).hexdigest()
-        return TierWeights(centre, spread, *projections(), heads, intercepts, float(arrays["under_cost"]), digest)
-    except (EOFError, KeyError, zipfile.BadZipFile, ValueError) as error:
-        if isinstance(error, TierWeightsError):
-            raise
-        raise TierWeightsError(f"{path} holds no tier weights ({error}); run `make train-tiers`") from error
+    """Raises WeightsError for weights of other inputs than this version's, and OSError without the file."""
+    return load_arrays(path, ("inputs", INPUTS), "train-tiers", _weights)
+
+
+def _weights(arrays: Arrays, digest: str) -> TierWeights:
+    centre, spread, heads, intercepts = (
+        arrays[name].astype(np.float32) for name in ("centre", "spread", "heads", "intercepts")
+    )
+    return TierWeights(centre, spread, *projections(), heads, intercepts, float(arrays["under_cost"]), digest)
 
 
 def classifier(weights: TierWeights) -> Callable[[Features], Classified]:

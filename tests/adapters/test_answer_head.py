@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.adapters.answer_head import SHIPPED, SIGNS, AnswerHeadError, load, save
+from gateway.adapters.answer_head import SHIPPED, SIGNS, load, save
+from gateway.adapters.weights_file import WeightsError
 
 
 def test_the_shipped_head_is_of_this_versions_signs_and_small() -> None:
@@ -21,7 +22,7 @@ def test_what_is_saved_again_is_the_same_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not a zip"])
 def test_a_file_that_holds_no_head_is_refused_with_the_mend(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "h.npz").write_bytes(content)
-    with pytest.raises(AnswerHeadError, match="make train-answer-head"):
+    with pytest.raises(WeightsError, match="make train-answer-head"):
         load(tmp_path / "h.npz")
 
 
@@ -30,5 +31,5 @@ def test_a_head_of_other_signs_is_refused(tmp_path: Path) -> None:
         arrays = {name: file[name] for name in file.files}
     arrays["signs"] = arrays["signs"][:-1]
     np.savez(tmp_path / "h.npz", **arrays)
-    with pytest.raises(AnswerHeadError, match="other signs"):
+    with pytest.raises(WeightsError, match="other signs"):
         load(tmp_path / "h.npz")

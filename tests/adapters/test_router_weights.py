@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.adapters.router_weights import SHIPPED, RouterWeightsError, directions_of, load, phases_of, save
+from gateway.adapters.router_weights import SHIPPED, directions_of, load, phases_of, save
+from gateway.adapters.weights_file import WeightsError
 
 
 def test_weights_are_named_by_the_digest_of_their_file() -> None:
@@ -32,7 +33,7 @@ def test_projections_are_drawn_the_same_everywhere() -> None:
 @pytest.mark.parametrize("content", [b"", b"not a zip"])
 def test_a_file_that_holds_no_weights_is_refused_with_the_mend(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "w.npz").write_bytes(content)
-    with pytest.raises(RouterWeightsError, match="make train-router"):
+    with pytest.raises(WeightsError, match="make train-router"):
         load(tmp_path / "w.npz")
 
 
@@ -41,5 +42,5 @@ def test_weights_of_other_signals_are_refused(tmp_path: Path) -> None:
         arrays = {name: file[name] for name in file.files}
     arrays["signals"] = arrays["signals"][:-1]
     np.savez(tmp_path / "w.npz", **arrays)
-    with pytest.raises(RouterWeightsError, match="other signals"):
+    with pytest.raises(WeightsError, match="other signals"):
         load(tmp_path / "w.npz")

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.adapters.tier_weights import SHIPPED, TierWeightsError, classifier, load, save
+from gateway.adapters.tier_weights import SHIPPED, classifier, load, save
+from gateway.adapters.weights_file import WeightsError
 from gateway.core.tier_model import classify
 from gateway.offline.train_router import features_for
 
@@ -22,13 +23,13 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 def test_a_file_that_is_none_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"nothing")
-    with pytest.raises(TierWeightsError, match="make train-tiers"):
+    with pytest.raises(WeightsError, match="make train-tiers"):
         load(tmp_path / "x.npz")
 
 
 def test_weights_of_other_inputs_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", inputs=np.array(["length"]))
-    with pytest.raises(TierWeightsError, match="other inputs"):
+    with pytest.raises(WeightsError, match="other inputs"):
         load(tmp_path / "x.npz")
 
 
