@@ -13,23 +13,20 @@ oldest are dropped, and so are those of requests that nobody ends.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import orjson
 
 from gateway.adapters.behind import Behind
+from gateway.adapters.json_post import JsonPost
 from gateway.core.events import AttemptFailed, Event, RequestFinished
 from gateway.ports import Clock
 
 MOST_WAITING = 4_096
 PAUSE_S = 1.0
 _MOST_AT_ONCE = 512
-_TIMEOUT_S = 5.0
-_FAILED = 400
 _NANO = 1_000_000_000
 _SERVER, _CLIENT = 2, 3
 """Kinds of span: an answer to somebody, and a question to somebody."""
@@ -43,21 +40,19 @@ class Traces:
     come with a `traceparent`, all that it says are."""
 
     def __init__(self, endpoint: str, share: float, clock: Clock, *, pause_s: float = PAUSE_S) -> None:
-        self._url = f"{endpoint.rstrip('/')}/v1/traces"
         self._share = share
         self._clock = clock
         self._failed: OrderedDict[str, list[tuple[AttemptFailed, int]]] = OrderedDict()
         self._waiting: deque[Span] = deque(maxlen=MOST_WAITING)
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False)
+        self._to = JsonPost(f"{endpoint.rstrip('/')}/v1/traces", "the collector does not take traces")
         self._behind = Behind(self._send_waiting, pause_s=pause_s)
-        self._failing = False
 
     def start(self) -> None:
         self._behind.start()
 
     async def stop(self) -> None:
         await self._behind.stop()
-        await self._client.aclose()
+        await self._to.close()
 
     def tell(self, event: Event) -> None:
         if type(event) is RequestFinished:
@@ -88,15 +83,7 @@ class Traces:
         body = orjson.dumps(
             {"resourceSpans": [{"resource": _RESOURCE, "scopeSpans": [{"scope": _SCOPE, "spans": batch}]}]}
         )
-        try:
-            answer = await self._client.post(self._url, content=body, headers={"content-type": "application/json"})
-            failure = f"HTTP {answer.status_code}" if answer.status_code >= _FAILED else ""
-        except httpx.HTTPError as error:
-            failure = type(error).__name__
-        if failure and not self._failing:
-            logging.getLogger("thriftgate").warning("the collector does not take traces: %s", failure)
-        self._failing = bool(failure)
-        return not failure
+        return await self._to.send(body)
 
 
 def spans(event: RequestFinished, failed: list[tuple[AttemptFailed, int]], end_ns: int) -> Iterator[Span]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 
-import httpx
 import orjson
 
 from gateway.adapters.behind import Behind
+from gateway.adapters.json_post import JsonPost
 from gateway.core.alerts import alert_of
 from gateway.core.events import Event
 
 PAUSE_S = 1.0
-_TIMEOUT_S = 5.0
 _MOST_WAITING = 100
-_FAILED = 400
 
 
 class Webhook:
@@ -24,18 +21,16 @@ class Webhook:
     than a hundred that wait the oldest are dropped. The address carries a token: it is never logged."""
 
     def __init__(self, url: str, *, pause_s: float = PAUSE_S) -> None:
-        self._url = url
         self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False)
+        self._to = JsonPost(url, "the alert webhook does not take alerts")
         self._behind = Behind(self._post_waiting, pause_s=pause_s)
-        self._failing = False
 
     def start(self) -> None:
         self._behind.start()
 
     async def stop(self) -> None:
         await self._behind.stop()
-        await self._client.aclose()
+        await self._to.close()
 
     def tell(self, event: Event) -> None:
         alert = alert_of(event)
@@ -47,19 +42,8 @@ class Webhook:
     async def _post_waiting(self) -> bool:
         while self._waiting:
             body = self._waiting[0]
-            if not await self._posted(body):
+            if not await self._to.send(body):
                 return False
             if self._waiting and self._waiting[0] is body:  # not pushed out meanwhile
                 self._waiting.popleft()
         return True
-
-    async def _posted(self, body: bytes) -> bool:
-        try:
-            answer = await self._client.post(self._url, content=body, headers={"content-type": "application/json"})
-            failure = f"HTTP {answer.status_code}" if answer.status_code >= _FAILED else ""
-        except httpx.HTTPError as error:
-            failure = type(error).__name__  # its message may name the address
-        if failure and not self._failing:
-            logging.getLogger("thriftgate").warning("the alert webhook does not take alerts: %s", failure)
-        self._failing = bool(failure)
-        return not failure
