@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Set
 from dataclasses import replace
 from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -166,8 +167,9 @@ def test_equal_scores_share_the_middle_of_their_place() -> None:
     assert {placed(recent, 0.3) for _ in range(40)} == {None, 0.5}
 
 
-@given(st.lists(st.floats(-1, 1), min_size=600, max_size=700))
-def test_only_the_last_five_hundred_count(gains: list[float]) -> None:
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.integers(600, 700), st.randoms(use_true_random=False))
+def test_only_the_last_five_hundred_count(values: list[float], count: int, order: Random) -> None:
+    gains = [order.choice(values) for _ in range(count)]
     recent = RecentScores()
     *_, place = [placed(recent, gain) for gain in gains]
     window = gains[-501:-1]
