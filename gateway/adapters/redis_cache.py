@@ -33,6 +33,7 @@ _HEAD = struct.Struct(">qH")
 """The expiry, and the bytes of the owner's name that follow."""
 _AT_ONCE = 500
 _WRITTEN_AT_ONCE = 64
+_WRITTEN_AT_ONCE_BYTES = 256 * 2**10
 _LINGER_S = 0.02
 """So long writes are gathered: under load one round trip, and one look at who owns what, serves several."""
 
@@ -170,7 +171,7 @@ class RedisCache:
 
     async def _write_waiting(self) -> bool:
         while self._waiting:
-            few = list(islice(self._waiting.values(), _WRITTEN_AT_ONCE))
+            few = self._next_few()
             try:
                 await self._write(few)
             except RedisTrouble:
@@ -178,6 +179,17 @@ class RedisCache:
             self._done_with(few)
         self._link.health.mended("queue full")
         return True
+
+    def _next_few(self) -> list[_Write]:
+        """The oldest; look-ups wait behind them, so not too much at once."""
+        few: list[_Write] = []
+        size_bytes = 0
+        for write in islice(self._waiting.values(), _WRITTEN_AT_ONCE):
+            size_bytes += len(write.value)
+            if few and size_bytes > _WRITTEN_AT_ONCE_BYTES:
+                break
+            few.append(write)
+        return few
 
     def _done_with(self, few: Sequence[_Write]) -> None:
         """Written or given up, unless another value of the same key has come meanwhile."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
@@ -25,12 +27,22 @@ _OPTIONS = {"db", "username", "password", "ssl_ca_certs", "ssl_certfile", "ssl_k
 
 
 class PipelinedRedis(Redis):
-    """redis-py, and beside it one connection for the commands that requests wait for (`RedisLink.ask`)."""
+    """redis-py, and beside it pipelined connections for the commands that requests wait for (`RedisLink.ask`)."""
 
-    wire: RedisWire
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._wires: list[RedisWire] = []
+
+    def wire(self) -> RedisWire:
+        """Another one, closed with this client. Each component has its own: what blocks one, a large value on a slow
+        network, must not time out what another waits for."""
+        said = self.connection_pool.connection_kwargs
+        self._wires.append(RedisWire(_address(said), timeout_s=said["socket_timeout"]))
+        return self._wires[-1]
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        await self.wire.close()
+        for wire in self._wires:
+            await wire.close()
         await super().aclose(close_connection_pool)
 
 
@@ -80,7 +92,6 @@ def connect(url: str, *, timeout_s: float = TIMEOUT_S) -> RedisClient:
     if not nodes:
         pipelined = PipelinedRedis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=once)
         assert isinstance(pipelined, PipelinedRedis)
-        pipelined.wire = RedisWire(_address(pipelined), timeout_s=timeout_s)
         return pipelined
     return RedisCluster(
         startup_nodes=nodes,
@@ -95,9 +106,8 @@ def connect(url: str, *, timeout_s: float = TIMEOUT_S) -> RedisClient:
     )
 
 
-def _address(client: Redis) -> Address:
+def _address(said: Mapping[str, Any]) -> Address:
     """As redis-py has read it from the URL."""
-    said = client.connection_pool.connection_kwargs
     return Address(
         said.get("path", ""),
         said.get("host", ""),

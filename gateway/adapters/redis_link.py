@@ -59,7 +59,7 @@ class RedisLink:
         breaker: Breaker | None = None,
     ) -> None:
         self._client = client
-        self._wire = client.wire if isinstance(client, PipelinedRedis) else None
+        self._wire = client.wire() if isinstance(client, PipelinedRedis) else None
         self._clock = clock
         self._timeout_s = timeout_s
         self._breaker = breaker or Breaker()

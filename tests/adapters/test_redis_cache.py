@@ -307,3 +307,14 @@ async def test_what_the_memory_has_no_room_for_is_readable_on_its_way(
     await cache.flush()
     assert await cache.get("k") == b"second"
     await cache.stop()
+
+
+async def test_many_large_values_all_arrive(redis_client: RedisClient, hand_clock: HandClock, told: EventList) -> None:
+    cache = RedisCache(redis_client, MemoryCache(hand_clock, max_bytes=0), hand_clock, told, timeout_s=PATIENT_S)
+    values = {f"k{number}": bytes([number]) * 200_000 for number in range(10)}
+    for key, value in values.items():
+        await cache.put(key, value, ttl_s=60)
+    await cache.flush()
+    assert {key: await cache.get(key) for key in values} == values
+    assert cache.dropped == 0
+    await cache.stop()
