@@ -268,14 +268,15 @@ class RedisLedger:
         self._behind.wake()
 
     async def _write_waiting(self) -> bool:
-        for settlement in self._backlog.waiting():
-            try:
-                await self._write(settlement)
-            except RedisTrouble:
-                self._backlog.postpone(settlement)
-                return False
-            self._backlog.written(settlement)
-        return len(self._backlog) == 0
+        while waiting := self._backlog.waiting():  # a batch that is written makes room for the next of its meters
+            for settlement in waiting:
+                try:
+                    await self._write(settlement)
+                except RedisTrouble:
+                    self._backlog.postpone(settlement)
+                    return False
+                self._backlog.written(settlement)
+        return True
 
     async def _write(self, settlement: Settlement) -> None:
         """Raises RedisTrouble. Repeating it is harmless: the ledger knows the id."""

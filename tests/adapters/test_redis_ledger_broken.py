@@ -124,6 +124,21 @@ async def test_services_without_a_budget_go_on_without_redis(
         await ledger.standing(UNLIMITED)
 
 
+async def test_one_flush_writes_what_was_counted_while_an_older_batch_waited(
+    broken: tuple[Valkey, RedisClient, RedisLedger], hand_clock: HandClock
+) -> None:
+    valkey, client, ledger = broken
+    valkey.kill()
+    for id, tokens in (("a", 60), ("b", 5), ("c", 5)):
+        hold = await ledger.hold(id, UNLIMITED, bid(tokens))
+        await ledger.settle(hold, Amount(tokens))
+        assert not await ledger.flush()
+    valkey.start()
+    hand_clock.now_s += 2.0
+    assert await ledger.flush()
+    assert await sums(client, hold) == {"settled_tokens": 70}
+
+
 async def test_sums_and_leases_survive_kill_9_and_a_restart(
     broken: tuple[Valkey, RedisClient, RedisLedger], hand_clock: HandClock, told: EventList
 ) -> None:
