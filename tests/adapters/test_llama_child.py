@@ -119,7 +119,9 @@ async def test_a_file_that_is_no_model_is_told_from_the_log(tmp_path: Path, data
     server = LlamaServer(Engine(str(broken)), data_dir, on_state=states)
     await server.start()
     detail = (await states.until(Phase.RESTARTING)).detail
-    assert re.fullmatch(r"llama broken (ended with status 1|is not usable: it did not load): .*([Ff]ailed|model loading error).*", detail)
+    told, _, last_words = detail.partition(": ")
+    assert told in ("llama broken ended with status 1", "llama broken is not usable")
+    assert re.search("[Ff]ailed|model loading error", last_words)
     await server.stop()
 
 
