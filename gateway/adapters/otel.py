@@ -22,6 +22,7 @@ import orjson
 from gateway.adapters.behind import Behind
 from gateway.adapters.json_post import JsonPost
 from gateway.core.events import AttemptFailed, Event, RequestFinished
+from gateway.core.sampling import is_chosen
 from gateway.ports import Clock
 
 MOST_WAITING = 4_096
@@ -68,8 +69,7 @@ class Traces:
     def _sampled(self, event: RequestFinished) -> bool:
         if event.trace_parent is not None:
             return event.trace_parent.sampled
-        first_bytes = hashlib.sha256(event.request_id.encode()).digest()[:8]
-        return int.from_bytes(first_bytes, "big") < self._share * 2**64
+        return is_chosen(event.request_id, self._share)
 
     async def _send_waiting(self) -> bool:
         while self._waiting:

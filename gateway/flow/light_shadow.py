@@ -25,11 +25,12 @@ from gateway.core.errors import ThriftgateError
 from gateway.core.events import HitChecked
 from gateway.core.false_hits import Verdict
 from gateway.core.plan import Model, Plan
+from gateway.core.sampling import is_chosen
 from gateway.core.tiers import Tier
 from gateway.flow.call import Call, Trail
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.meaning import Meaning
-from gateway.flow.shadow import AGREE, is_chosen, said
+from gateway.flow.shadow import AGREE, said
 from gateway.flow.tasks import Tasks
 from gateway.ports import Clock, Observer
 

@@ -13,7 +13,6 @@ provider) is `unknown` and counts for nothing but its cost.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -24,6 +23,7 @@ from gateway.core.errors import ThriftgateError
 from gateway.core.events import HitChecked, SemanticClosed
 from gateway.core.false_hits import FalseHits, Verdict
 from gateway.core.plan import Model, Plan
+from gateway.core.sampling import is_chosen
 from gateway.flow.call import Call, Trail
 from gateway.flow.dispatch import Dispatch
 from gateway.flow.meaning import Meaning
@@ -150,12 +150,6 @@ class _Check:
     likeness: float | None = None
     judged: bool = False
     cost_usd: Decimal = Decimal(0)
-
-
-def is_chosen(request_id: str, share: float) -> bool:
-    """The same id is always chosen or never; over ids the share holds."""
-    first_bytes = hashlib.sha256(request_id.encode()).digest()[:8]
-    return int.from_bytes(first_bytes, "big") < share * 2**64
 
 
 def said(completion: Completion) -> str:
