@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.core.errors import InvalidRequest, RequestTooLarge, ThriftgateError, UnsupportedEncoding
+from gateway.core.errors import InvalidRequest, RequestTooLarge, ThriftgateError, Unavailable, UnsupportedEncoding
 from gateway.dialects.served.api import OPENAI, Api, bug, openai_failure
 
 Message = MutableMapping[str, Any]
@@ -160,7 +160,7 @@ class Departure:
         self._receive = receive
         self._loss = loss
         self._watch: asyncio.Task[None] | None = None
-        self._left = False
+        self.left = False
 
     async def __aenter__(self) -> Departure:
         task = asyncio.current_task()
@@ -177,7 +177,7 @@ class Departure:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self.disarm()
-        if not self._left:
+        if not self.left:
             return False
         others = self._task.uncancel() > self._cancelling  # a shutdown that cancels too must get through
         return kind is asyncio.CancelledError and not others
@@ -194,7 +194,7 @@ class Departure:
         self._leave()
 
     def _leave(self) -> None:
-        self._left = True
+        self.left = True
         self._task.cancel()
 
 
@@ -205,6 +205,11 @@ def error_headers(error: ThriftgateError) -> dict[str, str]:
         headers["retry-after"] = str(max(0, -int(-error.retry_after_s // 1)))
         headers["retry-after-ms"] = str(max(0, round(error.retry_after_s * 1000)))
     return headers
+
+
+def stopping() -> Unavailable:
+    """For who is still being answered when the server's patience at its stop is over."""
+    return Unavailable("The gateway is stopping. Send the request again.", retry_after_s=1.0)
 
 
 def crash_body() -> bytes:

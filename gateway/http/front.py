@@ -5,6 +5,7 @@ FastAPI costs about 50 µs a request that chat completions need not pay (PERFORM
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from gateway.core.errors import MethodNotAllowed, RequestTooLarge, ThriftgateError
 from gateway.dialects.served.api import OPENAI, Api
-from gateway.http.exchange import ClientLeft, Exchange, Receive, Scope, Send
+from gateway.http.exchange import ClientLeft, Exchange, Receive, Scope, Send, stopping
 
 Handler = Callable[[Exchange], Awaitable[None]]
 logger = logging.getLogger("thriftgate")
@@ -77,6 +78,10 @@ class Front:
             await exchange.fail(error)
         except ClientLeft:
             pass
+        except asyncio.CancelledError:  # the server's: its patience with who runs at its stop is over
+            if not exchange.started:
+                await exchange.fail(stopping())
+            raise
         except Exception:
             logger.exception("request %s failed", exchange.id)
             if exchange.started:

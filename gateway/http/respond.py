@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -14,7 +15,7 @@ from gateway.dialects.served.api import bug
 from gateway.dialects.served.rendering import Rendering
 from gateway.flow.call import Call, Trail
 from gateway.flow.pipeline import Answer, Pipeline
-from gateway.http.exchange import Departure, Exchange
+from gateway.http.exchange import Departure, Exchange, stopping
 from gateway.ports import Standing
 
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -56,6 +57,10 @@ async def _stream(exchange: Exchange, answer: Answer, departure: Departure, rend
                 if frame:
                     await exchange.write(frame)
         last = writing.end()
+    except asyncio.CancelledError:
+        if not departure.left:
+            await exchange.write(writing.failure(stopping()), more=False)
+        raise
     except ThriftgateError as error:
         trail.failed(error)
         last = writing.failure(error)
