@@ -117,6 +117,9 @@ class Provider(Protocol):
 class Cache(Protocol):
     """Whole answers by key: opaque bytes with a time to live. `owner` is whose they are, for `forget`."""
 
+    def at_hand(self, key: str) -> bytes | None:
+        """As `get`, of what this process has: nothing is asked."""
+
     async def get(self, key: str) -> bytes | None: ...
     async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None: ...
     async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:

@@ -96,12 +96,15 @@ class RedisCache:
         """Return when everything put so far was written to Redis or given up."""
         await self._behind.flush()
 
-    async def get(self, key: str) -> bytes | None:
+    def at_hand(self, key: str) -> bytes | None:
         value = self._memory.get(key)
-        if value is not None:
-            return value
-        waiting = self._waiting.get(key)  # what the memory has no room for is on its way
-        return waiting.value if waiting is not None else await self._get_from_redis(key)
+        if value is None and (waiting := self._waiting.get(key)) is not None:
+            return waiting.value  # what the memory has no room for is on its way
+        return value
+
+    async def get(self, key: str) -> bytes | None:
+        value = self.at_hand(key)
+        return await self._get_from_redis(key) if value is None else value
 
     async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None:
         """Readable here at once, by other gateways soon. Values over MAX_VALUE_BYTES are not stored."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from gateway.flow.lookup import Found
 from gateway.flow.shared_flight import Reader, SharedFlight
@@ -47,9 +46,8 @@ class Question:
         self._questions.forget(self)
 
     def heard(self) -> Found | None:
-        """The hit of one who asked before. Its answer is a copy: a rendering may change what it is given."""
-        found = self._found
-        return found and replace(found, entry=found.entry and found.entry.copy())
+        """The hit of one who asked before."""
+        return self._found
 
     def board(self) -> Reader | None:
         """A place in the flight, if one is in the air that can still be heard from its start."""

@@ -5,7 +5,7 @@ Exact first: one hash, usually answered in process. Then by meaning (`flow/meani
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -23,36 +23,40 @@ from gateway.ports import Cache, Clock, Observer
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stored answer: the completion, the catalog name of the model that gave it, the hints it was given without, and
-    whether its usage is our own count. `key` and `stored_at_s` (Unix time) are set where it is kept."""
+    """A stored answer: its JSON, the catalog name of the model that gave it, what that used, the hints it was given
+    without, and whether it calls tools. `key` and `stored_at_s` (Unix time) say where and when it was kept.
 
-    completion: Completion
+    Its bytes are a line of facts and then the answer, so that a hit is sent as it lies there: only the line is read.
+    """
+
+    body: bytes
     model: str
+    usage: Usage
     dropped: tuple[str, ...] = ()
-    estimated: bool = False
+    calls_tools: bool = False
     key: str = ""
     stored_at_s: float = 0.0
 
     @property
-    def calls_tools(self) -> bool:
-        messages = [choice.get("message") or {} for choice in self.completion.get("choices") or ()]
-        return any(message.get("tool_calls") or message.get("function_call") for message in messages)
+    def completion(self) -> Completion:
+        """Read anew each time, so it is the caller's own."""
+        completion: Completion = orjson.loads(self.body)
+        return completion
 
     def to_bytes(self) -> bytes:
-        facts = {"model": self.model, "dropped": self.dropped, "estimated": self.estimated}
-        return orjson.dumps({**facts, "key": self.key, "at": self.stored_at_s, "completion": self.completion})
-
-    def copy(self) -> Entry:
-        return replace(self, completion=orjson.loads(orjson.dumps(self.completion)))
+        facts = (self.model, self.usage, self.dropped, self.calls_tools, self.key, self.stored_at_s)
+        return b"%b\n%b" % (orjson.dumps(facts), self.body)
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Entry | None:
         """None for what another version wrote: a miss, not an error."""
+        facts, _, body = value.partition(b"\n")
+        if not body:
+            return None
         try:
-            entry: Any = orjson.loads(value)
-            dropped, estimated = tuple(entry["dropped"]), entry["estimated"]
-            return cls(entry["completion"], entry["model"], dropped, estimated, entry["key"], entry["at"])
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+            model, usage, dropped, calls_tools, key, stored_at_s = orjson.loads(facts)
+            return cls(body, model, Usage(**usage), tuple(dropped), calls_tools, key, stored_at_s)
+        except (TypeError, ValueError):
             return None
 
 
@@ -91,6 +95,13 @@ class Lookup:
         """Whether this request may have another's answer."""
         return self._is_on(call) and call.options.reads_cache
 
+    def at_hand(self, call: Call, key: str) -> Entry | None:
+        """The answer to exactly this, where it may be had and this process has it: for most hits there is no more to
+        do."""
+        value = self._cache.at_hand(key) if self._cache is not None and self.reads(call) else None
+        entry = None if value is None else Entry.from_bytes(value)
+        return entry if entry is not None and (_allows_tools(call) or not entry.calls_tools) else None
+
     async def find(self, call: Call, plan: Plan, key: str) -> Found:
         """Never raises for a broken cache. `key` is the call's own."""
         if not self._is_on(call):
@@ -108,16 +119,21 @@ class Lookup:
             return Found("refresh", key, asked=asked)
         return await self._by_meaning(call, key, asked)
 
-    async def keep(self, call: Call, found: Found, entry: Entry) -> None:
-        """Store a whole answer: on return it is found here; elsewhere, and by its meaning, soon."""
-        self._learn(call, found, entry)
+    async def keep(
+        self, call: Call, found: Found, completion: Completion, model: str, usage: Usage, dropped: tuple[str, ...]
+    ) -> None:
+        """Store a whole answer of that model: on return it is found here; elsewhere, and by its meaning, soon."""
+        now_s = self._clock.monotonic_s()
+        # What it says of its model's habits is what later look-ups are weighed with.
+        self._meaning.worth.answered(model, now_s - call.started_s - found.waited_s, usage.output_tokens)
         wanted = self._is_on(call) and call.options.writes_cache
-        if self._cache is None or not wanted or not is_cacheable(entry.completion, tools=_allows_tools(call)):
+        if self._cache is None or not wanted or not is_cacheable(completion, tools=_allows_tools(call)):
             return
-        kept = replace(entry, key=found.key, stored_at_s=self._clock.unix_s())
-        await self._cache.put(kept.key, kept.to_bytes(), _ttl_s(call) or self._ttl_s, call.service.cache_scope)
+        calls_tools = _calls_tools(completion)
+        entry = Entry(orjson.dumps(completion), model, usage, dropped, calls_tools, found.key, self._clock.unix_s())
+        await self._cache.put(found.key, entry.to_bytes(), _ttl_s(call) or self._ttl_s, call.service.cache_scope)
         self._observer.tell(Stored("exact", call.service.name))
-        if found.asked and not entry.calls_tools:
+        if found.asked and not calls_tools:
             self._tasks.start(self._keep_meaning(call, found.asked, found.key))
 
     async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
@@ -133,12 +149,6 @@ class Lookup:
     async def _keep_meaning(self, call: Call, asked: Asked, key: str) -> None:
         if await self._meaning.add(asked, key, _ttl_s(call), call.service.cache_scope):
             self._observer.tell(Stored("semantic", call.service.name))
-
-    def _learn(self, call: Call, found: Found, entry: Entry) -> None:
-        """What this answer says of its model's habits: what later look-ups are weighed with."""
-        answer_s = self._clock.monotonic_s() - call.started_s - found.waited_s
-        usage = Usage.from_openai(entry.completion.get("usage") or {})
-        self._meaning.worth.answered(entry.model, answer_s, usage.output_tokens)
 
     async def _entry(self, key: str) -> Entry | None:
         assert self._cache is not None
@@ -176,6 +186,11 @@ def is_cacheable(completion: Completion, *, tools: bool = False) -> bool:
     said only if `tools` are allowed: an agent that asks again may want its tools chosen anew."""
     choices = completion.get("choices") or []
     return bool(choices) and all(_is_sound(choice, tools) for choice in choices)
+
+
+def _calls_tools(completion: Completion) -> bool:
+    messages = [choice.get("message") or {} for choice in completion["choices"]]
+    return any(message.get("tool_calls") or message.get("function_call") for message in messages)
 
 
 def _is_sound(choice: dict[str, Any], tools: bool) -> bool:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import replace
 from typing import Protocol
+
+import orjson
 
 from gateway.core.chunks import Chunk, Completion, split
 from gateway.core.plan import Catalog, Plan
-from gateway.core.usage import Usage
 from gateway.flow.baselines import Baselines
 from gateway.flow.call import Call, Trail
 from gateway.flow.dispatch import Dispatch
@@ -30,12 +30,13 @@ from gateway.ports import Clock, Observer
 
 
 class Answer(Protocol):
-    """What `serve` yields: chunks as they come, or the whole of them. Take one or the other, once."""
+    """What `serve` yields: chunks as they come, or all of them at once, also as OpenAI's JSON. Take one form, once."""
 
     trail: Trail
 
     def chunks(self) -> AsyncGenerator[Chunk, None]: ...
     async def whole(self) -> Completion: ...
+    async def json(self) -> bytes: ...
 
 
 class Pipeline:
@@ -83,6 +84,11 @@ class Pipeline:
             plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
             trail.compared = self._baselines.of(call.service, plan, call.asked_at_s)
             key = self._lookup.key(call, plan)
+            at_hand = self._lookup.at_hand(call, key)
+            if at_hand is not None:
+                trail.cache = "hit"
+                yield self._replay(trail, at_hand)
+                return
             same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
             with self._questions.ask(same) as question:
                 source = await self._source(trail, plan, key, question)
@@ -121,8 +127,9 @@ class Pipeline:
         async def keep(flight: Flight, completion: Completion) -> None:
             failed = trail.review is not None and trail.review.result == "failed"
             if flight.model.tier.rank >= plan.attempts[0].tier.rank and not failed:
-                entry = Entry(completion, flight.model.name, flight.dropped, flight.estimated)
-                await self._lookup.keep(trail.call, found, entry)
+                await self._lookup.keep(
+                    trail.call, found, completion, flight.model.name, trail.answered, flight.dropped
+                )
             if self._light_shadow is not None:
                 self._light_shadow.consider(trail.call, plan, flight.model, completion)
 
@@ -158,30 +165,32 @@ class Pipeline:
     def _replay(self, trail: Trail, entry: Entry) -> Answer:
         """A hit costs nothing; it saved what the original answer's tokens would have cost."""
         trail.model = self._catalog.find(entry.model)
-        usage = Usage.from_openai(entry.completion.get("usage") or {})
-        trail.usage = trail.answered = replace(usage, source="estimated") if entry.estimated else usage
+        trail.usage = trail.answered = entry.usage
         trail.dropped = entry.dropped
         trail.cache_key, trail.cache_age_s = entry.key, self._clock.unix_s() - entry.stored_at_s
         trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
         trail.cause = "exact_cache" if trail.cache == "hit" else "semantic_cache"
         if trail.cache == "semantic-hit" and trail.plan is not None and self._shadow is not None:
             self._shadow.consider(trail.call, trail.plan, entry.completion)
-        return _Replay(trail, entry.completion)
+        return _Replay(trail, entry)
 
 
 class _Replay:
     """A stored answer, whole or taken apart again."""
 
-    def __init__(self, trail: Trail, completion: Completion) -> None:
+    def __init__(self, trail: Trail, entry: Entry) -> None:
         self.trail = trail
-        self._completion = completion
+        self._entry = entry
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        for chunk in split(self._completion):
+        for chunk in split(self._entry.completion):
             yield chunk
 
     async def whole(self) -> Completion:
-        return self._completion
+        return self._entry.completion
+
+    async def json(self) -> bytes:
+        return self._entry.body
 
 
 class _Live:
@@ -200,6 +209,9 @@ class _Live:
     async def whole(self) -> Completion:
         with self._telling():
             return await self._reader.whole()
+
+    async def json(self) -> bytes:
+        return orjson.dumps(await self.whole())
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

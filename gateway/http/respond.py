@@ -39,7 +39,7 @@ async def respond(exchange: Exchange, pipeline: Pipeline, call: Call, rendering:
 
 
 async def _whole(exchange: Exchange, answer: Answer, departure: Departure, rendering: Rendering) -> None:
-    body = orjson.dumps(rendering.whole(await answer.whole()))
+    body = await answer.json() if rendering.as_is else orjson.dumps(rendering.whole(await answer.whole()))
     departure.disarm()
     await exchange.respond(200, _JSON | _facts(answer.trail) | _money(answer.trail), body)
 

@@ -31,6 +31,9 @@ class KeptHere:
         self.values: dict[str, bytes] = {}
         self.ttls_s: set[int] = set()
 
+    def at_hand(self, key: str) -> bytes | None:
+        return None
+
     async def get(self, key: str) -> bytes | None:
         return self.values.get(key)
 

@@ -134,6 +134,9 @@ class Shelf:
         self.memory = MemoryCache(SystemClock())
         self.gets = 0
 
+    def at_hand(self, key: str) -> bytes | None:
+        return None
+
     async def get(self, key: str) -> bytes | None:
         self.gets += 1
         await asyncio.sleep(0)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from gateway.core.chunks import assemble, split
+from gateway.core.usage import Usage
 from gateway.flow.lookup import Entry, is_cacheable
 from tests.core.test_chunks import COMPLETION
 
@@ -24,19 +25,34 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments
 
 @given(COMPLETION.filter(is_writable))
 def test_an_answer_is_replayed_in_either_form_as_it_was_given(completion: dict[str, Any]) -> None:
-    kept = Entry(completion, "m", ("seed",), key="k", stored_at_s=7.5)
+    used = Usage(7, 3, cache_read_tokens=2, source="estimated")
+    kept = Entry(orjson.dumps(completion), "m", used, ("seed",), True, key="k", stored_at_s=7.5)
     found = Entry.from_bytes(kept.to_bytes())
     assert found == kept
+    assert found.completion == completion
     assert assemble(split(found.completion)) == completion
 
 
 @given(COMPLETION.filter(is_writable))
 def test_a_stream_is_stored_as_the_whole_answer_it_is(completion: dict[str, Any]) -> None:
-    found = Entry.from_bytes(Entry(assemble(split(completion)), "m").to_bytes())
+    found = Entry.from_bytes(Entry(orjson.dumps(assemble(split(completion))), "m", Usage()).to_bytes())
     assert found is not None
     assert orjson.dumps(found.completion, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
         completion, option=orjson.OPT_SORT_KEYS
     )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"not JSON\n{}",
+        b'{"model":"m","dropped":[],"estimated":false,"key":"k","at":7.5,"completion":{}}',
+        b'["m",{"input_tokens":1,"tokens_of_tomorrow":2},[],false,"k",7.5]\n{}',
+    ],
+)
+def test_what_another_version_stored_is_a_miss(value: bytes) -> None:
+    assert Entry.from_bytes(value) is None
 
 
 def answer(finish_reason: str | None = "stop", **message: Any) -> dict[str, Any]:

@@ -22,6 +22,8 @@ def read_chat(body: object, headers: Mapping[str, str], request_id: str) -> Serv
 class ChatRendering:
     """Upstream is always asked for usage; a client that did not ask sees no trace of it in a stream."""
 
+    as_is = True
+
     def __init__(self, include_usage: bool) -> None:
         self._include_usage = include_usage
 

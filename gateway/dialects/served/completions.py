@@ -54,6 +54,8 @@ def _prompt(prompt: object) -> str:
 class CompletionRendering:
     """`text_completion` objects. Usage in a stream only for who asked, as in chat completions."""
 
+    as_is = False
+
     def __init__(self, request_id: str, include_usage: bool) -> None:
         self._id = f"cmpl-{request_id.removeprefix('req_')}"
         self._include_usage = include_usage

@@ -29,6 +29,8 @@ class MessageRendering:
     """`shows_thinking`: a client that did not ask for thinking finds text first, as at Anthropic, whatever the backend
     thought aloud. Signed thinking is Claude's own and is always given, for Claude wants it back."""
 
+    as_is = False
+
     def __init__(self, request_id: str, *, shows_thinking: bool) -> None:
         self._request_id = request_id
         self._shows_thinking = shows_thinking

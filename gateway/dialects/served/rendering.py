@@ -32,6 +32,10 @@ class StreamRendering(Protocol):
 class Rendering(Protocol):
     """One answer, in either form."""
 
+    @property
+    def as_is(self) -> bool:
+        """Whether the whole answer is the completion itself, which then need not be read to be sent."""
+
     def whole(self, completion: Completion) -> dict[str, Any]:
         """The answer as the API's JSON object."""
 

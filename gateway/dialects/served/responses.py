@@ -25,6 +25,8 @@ def read_responses(body: object, headers: Mapping[str, str], request_id: str) ->
 class ResponsesRendering:
     """`opened` is the response before its answer; single use."""
 
+    as_is = False
+
     def __init__(self, opened: dict[str, Any]) -> None:
         self._opened = opened
 
