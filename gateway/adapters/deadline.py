@@ -1,16 +1,47 @@
-"""The four deadlines of one attempt, each around a single await: none is held across a yield."""
+"""The four deadlines of one attempt, each around a single await: none is held across a yield.
+
+Deadlines are seconds long and there is a wait for each portion of bytes, so waits have no timers of their own: they are
+in a set, through which one timer looks. `asyncio.timeout` for each cost more than to parse what came.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from gateway.core.deadlines import Deadlines
 from gateway.core.errors import UpstreamTimeout
 
 T = TypeVar("T")
-Phase = Literal["first token", "between tokens", "total"]
+_LOOK_S = 0.05
+
+
+class DeadlineWatch:
+    """Cancels what has waited too long, up to 50 ms late. Its timer runs only while somebody waits."""
+
+    def __init__(self) -> None:
+        self._waiting: set[AttemptClock] = set()
+        self._ticks = False
+
+    def add(self, clock: AttemptClock) -> None:
+        self._waiting.add(clock)
+        if not self._ticks:
+            self._ticks = True
+            asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+
+    def discard(self, clock: AttemptClock) -> None:
+        self._waiting.discard(clock)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for clock in [clock for clock in self._waiting if clock.at_s <= now_s]:
+            self._waiting.discard(clock)
+            clock.miss()
+        self._ticks = bool(self._waiting)
+        if self._ticks:
+            loop.call_later(_LOOK_S, self._look)
 
 
 class AttemptClock:
@@ -20,34 +51,57 @@ class AttemptClock:
     `total_s` bounds everything. Whatever is not a token (a keep-alive, a head) stops no deadline.
     """
 
-    def __init__(self, deadlines: Deadlines, *, whole: bool) -> None:
+    __slots__ = ("_deadlines", "_missed", "_now_s", "_streams", "_task", "_total_at_s", "_watch", "at_s")
+
+    def __init__(self, watch: DeadlineWatch, deadlines: Deadlines, *, whole: bool) -> None:
         """`whole`: the answer comes in one piece, so that only `total_s` can be held against it."""
-        self.connect_s = deadlines.connect_s
+        self._watch = watch
+        self._deadlines = deadlines
         self._now_s = asyncio.get_running_loop().time
+        self._streams = False
+        self._missed = False
+        self._task: asyncio.Task[object] | None = None
         started_s = self._now_s()
-        self._between_s = deadlines.between_tokens_s
         self._total_at_s = started_s + deadlines.total_s
-        self._phase: Phase = "total" if whole else "first token"
-        self._at_s = self._total_at_s if whole else min(started_s + deadlines.first_token_s, self._total_at_s)
-        self._limits_s = {
-            "first token": deadlines.first_token_s,
-            "between tokens": deadlines.between_tokens_s,
-            "total": deadlines.total_s,
-        }
+        self.at_s = self._total_at_s if whole else min(started_s + deadlines.first_token_s, self._total_at_s)
+        """When what is waited for must have come."""
 
     def token(self) -> None:
         """A token has been handed on: the wait for the next one begins now."""
-        next_at_s = self._now_s() + self._between_s
-        self._phase = "between tokens" if next_at_s < self._total_at_s else "total"
-        self._at_s = min(next_at_s, self._total_at_s)
+        self._streams = True
+        self.at_s = min(self._now_s() + self._deadlines.between_tokens_s, self._total_at_s)
+
+    @property
+    def connect_s(self) -> float:
+        return self._deadlines.connect_s
 
     async def wait_for(self, awaitable: Awaitable[T], *, reached: bool = True) -> T:
         """Raises UpstreamTimeout naming the deadline. `reached`: the provider may already have billed."""
+        task = self._task = asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
+        self._missed = False
+        self._watch.add(self)
         try:
-            async with asyncio.timeout_at(self._at_s):
-                return await awaitable
-        except TimeoutError as error:
-            limit_s = self._limits_s[self._phase]
-            raise UpstreamTimeout(
-                f"The provider missed a deadline of {limit_s:g} s ({self._phase}).", reached=reached
-            ) from error
+            return await awaitable
+        except asyncio.CancelledError as error:
+            if self._missed and task.uncancel() <= cancelling:  # else somebody else has cancelled too
+                raise self._timeout(reached) from error
+            raise
+        finally:
+            self._watch.discard(self)
+
+    def miss(self) -> None:
+        """The deadline is over: whoever waits is cancelled."""
+        self._missed = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _timeout(self, reached: bool) -> UpstreamTimeout:
+        if self.at_s == self._total_at_s:
+            phase, limit_s = "total", self._deadlines.total_s
+        elif self._streams:
+            phase, limit_s = "between tokens", self._deadlines.between_tokens_s
+        else:
+            phase, limit_s = "first token", self._deadlines.first_token_s
+        return UpstreamTimeout(f"The provider missed a deadline of {limit_s:g} s ({phase}).", reached=reached)

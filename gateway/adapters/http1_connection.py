@@ -1,21 +1,29 @@
 """One HTTP/1.1 connection to a provider: asyncio moves the bytes, llhttp (httptools) parses them.
 
 Theory of operation. A connection carries one exchange at a time. `send` writes head and body in one call; `head`
-resolves when the response's head is parsed; `read` hands out body bytes as they arrive and None at the end. The
-socket is read all the time, so a provider that closes an idle connection is seen at once and the pool never hands it
-out. Everything that may go wrong ends the connection, and `reusable` is true only for a connection on which exactly
-one whole response has arrived and nothing more.
+resolves when the response's head is parsed; `read` hands out body bytes as they arrive and None at the end; `whole`
+waits for all of it. The socket is read all the time, so a provider that closes an idle connection is seen at once and
+the pool never hands it out. Everything that may go wrong ends the connection, and `reusable` is true only for a
+connection on which exactly one whole response has arrived and nothing more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from functools import lru_cache
 from typing import cast
 
 import httptools
 
-from gateway.adapters.transport import cut
+from gateway.adapters.transport import (
+    MAX_BODY_BYTES,
+    Whole,
+    accepted,
+    cut,
+    max_bytes,
+    refuse_encoding,
+    too_large,
+)
 from gateway.core.errors import UpstreamError, UpstreamMalformed
 
 _MAX_HEAD_BYTES = 64 * 1024
@@ -30,14 +38,15 @@ class Http1Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._closed = False
         self.idle_since_s = 0.0
+        self._parser = httptools.HttpResponseParser(self)
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
-        self._parts: deque[bytes] = deque()
+        self._parts: list[bytes] = []
         self._buffered_bytes = 0
+        self._pause_at_bytes = _PAUSE_AT_BYTES
         self._status = 0
         self._whole = False
         self._keeps_alive = False
@@ -71,10 +80,25 @@ class Http1Connection(asyncio.Protocol):
             await self._wait()
         part = b"".join(self._parts) if len(self._parts) > 1 else self._parts[0]
         self._parts.clear()
-        if self._buffered_bytes > _PAUSE_AT_BYTES and not self._closed:
+        if self._buffered_bytes > self._pause_at_bytes and not self._closed:
             self._transport.resume_reading()
         self._buffered_bytes = 0
         return part
+
+    async def whole(self) -> Whole:
+        """The whole response. Raises UpstreamCut and UpstreamMalformed."""
+        self._pause_at_bytes = MAX_BODY_BYTES
+        try:
+            while not self._whole:
+                await self._wait()
+                if self._status and self._buffered_bytes > max_bytes(self._status):
+                    raise too_large(max_bytes(self._status))
+        except UpstreamError:
+            if not self._status or accepted(self._status):
+                raise
+            self._parts.clear()
+        refuse_encoding(self._headers)
+        return Whole(self._status, self._headers, b"".join(self._parts))
 
     def abort(self) -> None:
         """Close the socket now, whatever is still to come."""
@@ -144,7 +168,7 @@ class Http1Connection(asyncio.Protocol):
             raise ValueError("a second answer to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        key, text = _header_name(name), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
@@ -157,9 +181,14 @@ class Http1Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         self._parts.append(data)
         self._buffered_bytes += len(data)
-        if self._buffered_bytes > _PAUSE_AT_BYTES:
+        if self._buffered_bytes > self._pause_at_bytes:
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
         self._whole = bool(self._status)
         self._keeps_alive = self._parser.should_keep_alive()  # llhttp forgets it with the next byte
+
+
+@lru_cache(maxsize=512)  # a provider sends the same thirty each time
+def _header_name(name: bytes) -> str:
+    return name.decode("latin-1").lower()

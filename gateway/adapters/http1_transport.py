@@ -13,21 +13,20 @@ import ssl
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 
 from gateway.adapters.http1_connection import Http1Connection
-from gateway.adapters.transport import Response, connect_timeout, refuse_encoding, unreachable
+from gateway.adapters.transport import Response, Whole, connect_timeout, refuse_encoding, unreachable
 
 _MAX_IDLE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(NamedTuple):
     host: str
     port: int
     tls: bool
@@ -43,8 +42,17 @@ class Http1Transport:
     def post(
         self, url: str, headers: Mapping[str, str], body: bytes, connect_s: float
     ) -> AbstractAsyncContextManager[Response]:
-        origin, start_line = _parse(url)
-        return _Exchange(self, origin, _head(start_line, headers, len(body)) + body, connect_s)
+        origin, head = _head(url, tuple(headers.items()))
+        return _Exchange(self, origin, _request(head, body), connect_s)
+
+    async def exchange(self, url: str, headers: Mapping[str, str], body: bytes, connect_s: float) -> Whole:
+        origin, head = _head(url, tuple(headers.items()))
+        connection = self.idle(origin) or await self.connect(origin, connect_s)
+        try:
+            connection.send(_request(head, body))
+            return await connection.whole()
+        finally:
+            self.give_back(origin, connection)
 
     async def close(self) -> None:
         for connections in self._idle.values():
@@ -52,11 +60,8 @@ class Http1Transport:
                 connection.abort()
         self._idle.clear()
 
-    async def connection(self, origin: _Origin, connect_s: float) -> Http1Connection:
-        """An idle one, or a new one. Raises UpstreamUnreachable and UpstreamTimeout."""
-        return self._take(origin) or await self._connect(origin, connect_s)
-
-    def _take(self, origin: _Origin) -> Http1Connection | None:
+    def idle(self, origin: _Origin) -> Http1Connection | None:
+        """One that is there already, which is then the caller's."""
         idle = self._idle[origin]
         oldest_s = asyncio.get_running_loop().time() - _MAX_IDLE_S
         while idle:
@@ -73,7 +78,7 @@ class Http1Transport:
         else:
             connection.abort()
 
-    async def _connect(self, origin: _Origin, connect_s: float) -> Http1Connection:
+    async def connect(self, origin: _Origin, connect_s: float) -> Http1Connection:
         """A new connection, its TLS handshake done. Raises UpstreamUnreachable and UpstreamTimeout."""
         loop = asyncio.get_running_loop()
         context = self._context() if origin.tls else None
@@ -105,7 +110,9 @@ class _Exchange:
         self._connect_s = connect_s
 
     async def __aenter__(self) -> Response:
-        connection = self._connection = await self._transport.connection(self._origin, self._connect_s)
+        connection = self._connection = self._transport.idle(self._origin) or await self._transport.connect(
+            self._origin, self._connect_s
+        )
         try:
             connection.send(self._request)
             status, received = await connection.head()
@@ -141,19 +148,20 @@ class _Body:
         return part
 
 
-@lru_cache(maxsize=256)  # a provider has two or three addresses, all of them from the configuration
-def _parse(url: str) -> tuple[_Origin, str]:
-    """Where to connect, and the first two lines of the request."""
+@lru_cache(maxsize=1024)  # an address of a provider and its headers: some ten of each, all from the configuration
+def _head(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[_Origin, bytes]:
+    """Where to connect, and the head of the request up to its length. Raises ValueError."""
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     assert parts.hostname, url
     origin = _Origin(parts.hostname, parts.port or (443 if tls else 80), tls)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return origin, f"POST {target} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n"
-
-
-def _head(start_line: str, headers: Mapping[str, str], content_length: int) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
         raise ValueError("a line break in a header")
-    return f"{start_line}{lines}content-length: {content_length}\r\n\r\n".encode("latin-1")
+    start_line = f"POST {target} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n"
+    return origin, f"{start_line}{lines}content-length: ".encode("latin-1")
+
+
+def _request(head: bytes, body: bytes) -> bytes:
+    return b"%b%d\r\n\r\n%b" % (head, len(body), body)

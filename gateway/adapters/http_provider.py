@@ -10,16 +10,16 @@ one deadline.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import orjson
 
-from gateway.adapters.deadline import AttemptClock
-from gateway.adapters.transport import Response, Transport, read_whole
+from gateway.adapters.deadline import AttemptClock, DeadlineWatch
+from gateway.adapters.transport import Response, Transport, Whole, accepted, read_refusal, read_whole
 from gateway.core.chat import ChatRequest
-from gateway.core.chunks import Chunk, Completion
+from gateway.core.chunks import Chunk
 from gateway.core.deadlines import Deadlines
 from gateway.core.errors import (
     UnsupportedParameter,
@@ -33,7 +33,6 @@ from gateway.dialects.dialect import Dialect, Target, WireRequest
 from gateway.ports import Answered, Upstream
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id")
-_MAX_ERROR_BYTES = 64 * 1024
 
 
 class HttpProvider:
@@ -65,6 +64,7 @@ class HttpProvider:
         self._dialect = dialect
         self._transport = transport
         self._deadlines = deadlines or Deadlines()
+        self._watch = DeadlineWatch()
         self._slots = asyncio.Semaphore(concurrency) if concurrency is not None else None
         self._embeddings_path = embeddings_path
         self._headers = {
@@ -80,34 +80,41 @@ class HttpProvider:
     ) -> AsyncIterator[Upstream]:
         """See `ports.Provider.chat`."""
         wire = self._encoded(chat, model, max_output_tokens, strict)
-        clock = AttemptClock(model.deadlines or self._deadlines, whole=False)
+        clock = self._clock(model, whole=False)
         async with AsyncExitStack() as stack:
             response = await self._post(stack, clock, wire.path, wire.headers, wire.body)
             _expect_events(response)
             async with aclosing(self._decoded(response, clock)) as chunks:
-                yield Upstream(chunks, wire.dropped, _request_id(response), wire.mend)
+                yield Upstream(chunks, wire.dropped, _request_id(response.headers), wire.mend)
 
     async def answer(
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
     ) -> Answered:
         """See `ports.Provider.answer`."""
         wire = self._encoded(chat, model, max_output_tokens, strict)
-        clock = AttemptClock(model.deadlines or self._deadlines, whole=True)
+        clock = self._clock(model, whole=True)
         if self._slots is None:
-            completion, request_id = await clock.wait_for(self._exchanged(wire, clock))
+            response = await self._exchanged(wire, clock)
         else:
             await _a_slot(self._slots, clock)
             try:
-                completion, request_id = await clock.wait_for(self._exchanged(wire, clock))
+                response = await self._exchanged(wire, clock)
             finally:
                 self._slots.release()
-        return Answered(completion, wire.dropped, request_id, wire.mend)
+        if not accepted(response.status):
+            raise self._without_key(self._dialect.error(response.status, response.headers, response.body))
+        try:
+            completion = self._dialect.decode(response.body)
+        except UpstreamError as error:
+            self._mend(error)
+            raise
+        return Answered(completion, wire.dropped, _request_id(response.headers), wire.mend)
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """See `ports.Provider.embed`."""
         if self._embeddings_path is None:
             raise UnsupportedParameter(f"The provider of {model.name} has no embeddings.", param="model")
-        clock = AttemptClock(model.deadlines or self._deadlines, whole=True)
+        clock = self._clock(model, whole=True)
         request = orjson.dumps({**body, "model": model.upstream})
         async with AsyncExitStack() as stack:
             response = await self._post(stack, clock, self._embeddings_path, {}, request)
@@ -119,18 +126,13 @@ class HttpProvider:
             raise _strictly_refused(wire.dropped)
         return wire
 
-    async def _exchanged(self, wire: WireRequest, clock: AttemptClock) -> tuple[Completion, str | None]:
-        """A whole answer, and the provider's own id for it."""
+    def _clock(self, model: Model, *, whole: bool) -> AttemptClock:
+        return AttemptClock(self._watch, model.deadlines or self._deadlines, whole=whole)
+
+    def _exchanged(self, wire: WireRequest, clock: AttemptClock) -> Awaitable[Whole]:
         headers = {**self._headers, **wire.headers}
-        async with self._transport.post(self._base_url + wire.path, headers, wire.body, clock.connect_s) as response:
-            if not 200 <= response.status < 300:
-                raise self._without_key(await self._refusal(response, clock))
-            body = await read_whole(response)
-        try:
-            return self._dialect.decode(body), _request_id(response)
-        except UpstreamError as error:
-            self._mend(error)
-            raise
+        url = self._base_url + wire.path
+        return clock.wait_for(self._transport.exchange(url, headers, wire.body, clock.connect_s))
 
     async def _post(
         self, stack: AsyncExitStack, clock: AttemptClock, path: str, headers: Mapping[str, str], body: bytes
@@ -141,15 +143,15 @@ class HttpProvider:
             stack.callback(self._slots.release)
         sent = self._transport.post(self._base_url + path, {**self._headers, **headers}, body, clock.connect_s)
         response = await clock.wait_for(stack.enter_async_context(sent))
-        if not 200 <= response.status < 300:
+        if not accepted(response.status):
             raise self._without_key(await self._refusal(response, clock))
         return response
 
     async def _refusal(self, response: Response, clock: AttemptClock) -> UpstreamError:
-        """What the refusal means; its status still counts when its body cannot be read."""
+        """What the refusal means; its status still counts when its body is late."""
         try:
-            body = await clock.wait_for(read_whole(response, _MAX_ERROR_BYTES))
-        except UpstreamError:
+            body = await clock.wait_for(read_refusal(response))
+        except UpstreamTimeout:
             body = b""
         return self._dialect.error(response.status, response.headers, body)
 
@@ -204,8 +206,11 @@ def _expect_events(response: Response) -> None:
         raise UpstreamMalformed("The provider answered a streaming request with something else.", reached=True)
 
 
-def _request_id(response: Response) -> str | None:
-    return next((response.headers[name] for name in _REQUEST_ID_HEADERS if name in response.headers), None)
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    for name in _REQUEST_ID_HEADERS:
+        if name in headers:
+            return headers[name]
+    return None
 
 
 def _embeddings(body: bytes) -> dict[str, Any]:

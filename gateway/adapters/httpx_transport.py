@@ -7,7 +7,17 @@ from contextlib import aclosing, asynccontextmanager
 
 import httpx
 
-from gateway.adapters.transport import Response, connect_timeout, cut, refuse_encoding, unreachable
+from gateway.adapters.transport import (
+    Response,
+    Whole,
+    accepted,
+    connect_timeout,
+    cut,
+    read_refusal,
+    read_whole,
+    refuse_encoding,
+    unreachable,
+)
 from gateway.core.errors import UpstreamError, UpstreamMalformed
 
 
@@ -34,6 +44,11 @@ class HttpxTransport:
                 yield Response(answer.status_code, answer.headers, incoming)
         finally:
             await answer.aclose()
+
+    async def exchange(self, url: str, headers: Mapping[str, str], body: bytes, connect_s: float) -> Whole:
+        async with self.post(url, headers, body, connect_s) as response:
+            read = read_whole if accepted(response.status) else read_refusal
+            return Whole(response.status, response.headers, await read(response))
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -12,9 +12,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.core.errors import UpstreamCut, UpstreamMalformed, UpstreamTimeout, UpstreamUnreachable
+from gateway.core.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamUnreachable
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,16 @@ class Response:
     body: AsyncIterator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A response that has arrived. Header names are lower case. The body of a refusal is empty where it could not be
+    read or is over MAX_ERROR_BYTES: its status counts all the same."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Transport(Protocol):
     """Sends requests over pooled connections. Safe for many requests at once."""
 
@@ -35,8 +46,21 @@ class Transport(Protocol):
         """Entered means a head has arrived. Leaving (or being cancelled) before the body is read to its end closes
         the connection at once; otherwise it goes back to the pool."""
 
+    async def exchange(self, url: str, headers: Mapping[str, str], body: bytes, connect_s: float) -> Whole:
+        """A request and its whole response. Being cancelled closes the connection at once."""
+
     async def close(self) -> None:
         """Close all connections."""
+
+
+def accepted(status: int) -> bool:
+    """Whether the provider has taken the request."""
+    return 200 <= status < 300
+
+
+def max_bytes(status: int) -> int:
+    """How much of a response of this status is read."""
+    return MAX_BODY_BYTES if accepted(status) else MAX_ERROR_BYTES
 
 
 def unreachable(reason: str) -> UpstreamUnreachable:
@@ -61,6 +85,10 @@ def refuse_encoding(headers: Mapping[str, str]) -> None:
         raise UpstreamMalformed("The provider sent a compressed body, which was not asked for.", reached=True)
 
 
+def too_large(limit_bytes: int) -> UpstreamMalformed:
+    return UpstreamMalformed(f"The provider's answer is larger than {limit_bytes} bytes.", reached=True)
+
+
 async def read_whole(response: Response, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The whole body. Raises UpstreamMalformed when it is larger than `max_bytes`."""
     parts: list[bytes] = []
@@ -68,6 +96,14 @@ async def read_whole(response: Response, max_bytes: int = MAX_BODY_BYTES) -> byt
     async for part in response.body:
         size += len(part)
         if size > max_bytes:
-            raise UpstreamMalformed(f"The provider's answer is larger than {max_bytes} bytes.", reached=True)
+            raise too_large(max_bytes)
         parts.append(part)
     return b"".join(parts)
+
+
+async def read_refusal(response: Response) -> bytes:
+    """What a refusal says, or nothing where that cannot be read."""
+    try:
+        return await read_whole(response, MAX_ERROR_BYTES)
+    except UpstreamError:
+        return b""
