@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 from gateway.core.chat import ChatRequest, Message, text_of
 from gateway.core.errors import UnsupportedParameter
@@ -12,15 +12,16 @@ from gateway.core.tool_choice import can_be_forced, can_call
 
 def check_capabilities(chat: ChatRequest, profile: Profile) -> None:
     """Raises UnsupportedParameter for tools, a forced tool, a begun answer or content that the model cannot take."""
-    if not can_call(chat.body, profile):
-        raise UnsupportedParameter('This model cannot call tools: set `tool_choice` to "none".', param="tools")
-    if not can_be_forced(chat.body, profile):
-        raise UnsupportedParameter('This model cannot be forced to call a tool: use "auto".', param="tool_choice")
+    if chat.body.get("tools"):
+        if not can_call(chat.body, profile):
+            raise UnsupportedParameter('This model cannot call tools: set `tool_choice` to "none".', param="tools")
+        if not can_be_forced(chat.body, profile):
+            raise UnsupportedParameter('This model cannot be forced to call a tool: use "auto".', param="tool_choice")
     if not profile.prefill and _is_begun(chat.messages[-1]):
         raise UnsupportedParameter("This model cannot continue an assistant message.", param="messages")
-    refused = {kind: what for kind, (what, taken) in _content(profile).items() if not taken}
-    if refused:
-        _refuse_content(chat, refused)
+    for number, message in enumerate(chat.messages):
+        if type(message.get("content")) is list:
+            _check_parts(message["content"], profile, f"messages[{number}].content")
 
 
 def _is_begun(message: Message) -> bool:
@@ -28,19 +29,20 @@ def _is_begun(message: Message) -> bool:
     return message["role"] == "assistant" and bool(text_of(message.get("content")).strip())
 
 
-def _content(profile: Profile) -> dict[str, tuple[str, bool]]:
-    """By the type of a content part: what it is, and whether the model takes it."""
-    return {
-        "image_url": ("images", profile.vision),
-        "file": ("documents", profile.documents),
-        "input_audio": ("audio", profile.audio),
-    }
+def _check_parts(parts: list[Any], profile: Profile, where: str) -> None:
+    for place, part in enumerate(parts):
+        what, taken = _content(part, profile)
+        if not taken:
+            raise UnsupportedParameter(f"This model takes no {what}.", param=f"{where}[{place}]")
 
 
-def _refuse_content(chat: ChatRequest, refused: Mapping[str, str]) -> None:
-    for number, message in enumerate(chat.messages):
-        content = message.get("content")
-        for place, part in enumerate(content if isinstance(content, list) else ()):
-            if isinstance(part, Mapping) and part.get("type") in refused:
-                param = f"messages[{number}].content[{place}]"
-                raise UnsupportedParameter(f"This model takes no {refused[part['type']]}.", param=param)
+def _content(part: Any, profile: Profile) -> tuple[str, bool]:
+    """What a content part is, and whether the model takes it."""
+    match part:
+        case {"type": "image_url"}:
+            return "images", profile.vision
+        case {"type": "file"}:
+            return "documents", profile.documents
+        case {"type": "input_audio"}:
+            return "audio", profile.audio
+    return "text", True

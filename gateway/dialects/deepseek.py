@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.core.chat import Message
@@ -30,7 +30,7 @@ class DeepSeek(OpenAI):
     speaker = "deepseek"
     emulates_schemas = True  # "This response_format type is unavailable now"
 
-    def messages(self, messages: tuple[Message, ...], profile: Profile) -> list[Message]:
+    def messages(self, messages: Sequence[Message], profile: Profile) -> list[Message]:
         cleaned = developer_as_system(clean(messages, _KEPT_IN_HISTORY))
         return with_default_system([_with_reasoning(message) for message in flat(cleaned)], profile.default_system)
 

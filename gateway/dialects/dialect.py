@@ -27,10 +27,10 @@ class Target:
     def output_limit(self, asked: int | None) -> int | None:
         """The smallest of what the client asked for, what we allow and what the model can write at all; None when
         neither the client nor we set a limit."""
-        limits = [limit for limit in (asked, self.max_output_tokens) if limit is not None]
-        if not limits:
+        ours = self.max_output_tokens
+        if asked is None and ours is None:
             return None
-        return min(*limits, self.profile.max_output_tokens or limits[0], limits[0])
+        return min(limit for limit in (asked, ours, self.profile.max_output_tokens) if limit is not None)
 
 
 @dataclass(frozen=True, slots=True)

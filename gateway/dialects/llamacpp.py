@@ -11,6 +11,7 @@ choice, as each ends, and they add up; a whole answer sends one, so it is left o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.core.chat import Message
@@ -35,7 +36,7 @@ class LlamaCpp(OpenAI):
 
     speaker = "llamacpp"
 
-    def messages(self, messages: tuple[Message, ...], profile: Profile) -> list[Message]:
+    def messages(self, messages: Sequence[Message], profile: Profile) -> list[Message]:
         merged = merged_systems(developer_as_system(clean(messages)))
         return with_default_system(merged, profile.default_system)
 

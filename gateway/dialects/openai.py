@@ -6,7 +6,7 @@ limit and its field, and `stream_options`, because we always want the usage.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
@@ -31,6 +31,9 @@ from gateway.dialects.parameters import Speaker, settle
 from gateway.dialects.payload import malformed, parse_object
 from gateway.dialects.refusal import refusal, refusal_in_stream
 
+_HEADERS_WHOLE = {"content-type": "application/json", "accept": "application/json"}
+_HEADERS_STREAM = {"content-type": "application/json", "accept": "text/event-stream"}
+
 
 class OpenAI:
     """https://api.openai.com/v1. An imitator overrides `adapt`, `messages`, `emulate` and `tidy`."""
@@ -45,20 +48,23 @@ class OpenAI:
     def encode(self, chat: ChatRequest, target: Target) -> WireRequest:
         profile = target.profile
         check_capabilities(chat, profile)
-        settled, dropped = settle(chat.body, self.speaker, profile)
-        body = {**settled, "model": target.model, "messages": chat.messages, "stream": chat.stream}
+        body, dropped = settle(chat.body, self.speaker, profile)
+        body["model"] = target.model
+        body["messages"] = chat.messages
+        body["stream"] = chat.stream
         dropped += strip_cache_marks(body, self._foreign_marks(profile))
-        body["messages"] = self.messages(tuple(body["messages"]), profile)
+        body["messages"] = self.messages(body["messages"], profile)
         _limit_output(body, chat, target)
         _ask_for_usage(body, chat.stream)
         dropped += self.adapt(body, profile)
         mends = self.emulate(body, profile)
-        headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream" if chat.stream else "application/json",
-        }
-        mend = chained(*mends) if mends else None
-        return WireRequest("/chat/completions", headers, orjson.dumps(body), tuple(dict.fromkeys(dropped)), mend)
+        return WireRequest(
+            "/chat/completions",
+            _HEADERS_STREAM if chat.stream else _HEADERS_WHOLE,
+            orjson.dumps(body),
+            tuple(dict.fromkeys(dropped)) if dropped else (),
+            chained(*mends) if mends else None,
+        )
 
     def _foreign_marks(self, profile: Profile) -> frozenset[str]:
         """The cache marks that this provider, or this model of it, does not know."""
@@ -66,7 +72,7 @@ class OpenAI:
             return CACHE_MARKS - {"prompt_cache_breakpoint"}
         return CACHE_MARKS
 
-    def messages(self, messages: tuple[Message, ...], profile: Profile) -> list[Message]:
+    def messages(self, messages: Sequence[Message], profile: Profile) -> list[Message]:
         """The conversation as this provider wants it."""
         return with_default_system(clean(messages), profile.default_system)
 
@@ -84,7 +90,7 @@ class OpenAI:
     def emulate(self, body: dict[str, Any], profile: Profile) -> list[Mend]:
         """Ask in another way, in place, for what the model cannot do; what is then to be done to the answer."""
         mends: list[Mend] = []
-        schema = schema_of(body.get("response_format"))
+        schema = schema_of(body["response_format"]) if "response_format" in body else None
         if schema is not None and (self.emulates_schemas or profile.json_schema == "emulated"):
             mends.append(following(schema))
             body["response_format"] = {"type": "json_object"}
@@ -148,9 +154,12 @@ def _mend_choice(choice: Any, number: int) -> None:
         raise malformed("has a choice without a message")
     choice.setdefault("index", number)
     choice.setdefault("finish_reason", None)
-    choice["message"].setdefault("content", None)
-    choice["message"]["role"] = "assistant"
-    calls = choice["message"].get("tool_calls") or []
+    message = choice["message"]
+    message.setdefault("content", None)
+    message["role"] = "assistant"
+    calls = message.get("tool_calls")
+    if not calls:
+        return
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise malformed("has tool calls that are not a list of objects")
     for call in calls:

@@ -30,7 +30,10 @@ CACHE_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 
 def clean(messages: Iterable[Message], output_only: frozenset[str] = OUTPUT_ONLY) -> list[Message]:
     """The messages without nulls, empty tool_calls, and `output_only` fields."""
-    return [message if message.keys() <= _PLAIN else _clean_message(message, output_only) for message in messages]
+    return [
+        message if len(message) == 2 and message.keys() == _PLAIN else _clean_message(message, output_only)
+        for message in messages
+    ]
 
 
 def _clean_message(message: Message, output_only: frozenset[str]) -> Message:
@@ -45,7 +48,7 @@ def _empty(key: str, value: Any) -> bool:
 def strip_cache_marks(body: dict[str, Any], marks: frozenset[str]) -> list[str]:
     """Take `marks` off messages and tools: OpenAI refuses an unknown one, and nobody else reads it. `body` gets new
     lists, its parts stay as they are; the marks that were found."""
-    if not body.get("tools") and all(type(message.get("content")) is str for message in body["messages"]):
+    if not body.get("tools") and not any(type(message.get("content")) is list for message in body["messages"]):
         return []
     found: dict[str, None] = {}
 

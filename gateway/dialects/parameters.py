@@ -101,17 +101,16 @@ ROWS: Mapping[str, Row] = {
 
 def settle(body: Mapping[str, Any], speaker: Speaker, profile: Profile) -> tuple[dict[str, Any], list[str]]:
     """The fields to send, and the names of the hints that were dropped. Raises UnsupportedParameter."""
-    kept: dict[str, Any] = {}
+    kept = dict(body)
     dropped: list[str] = []
-    denied = dict(_denied(body, profile))
-    for field, value in body.items():
-        row = ROWS.get(field)
-        if field in denied:
-            if value not in (None, denied[field]):
-                _refuse_or_drop(field, ROWS[field].fate, dropped)
-        elif row is None or speaker in row.spoken or field in profile.extra_fields:
-            kept[field] = value
-        elif value not in (None, row.neutral):
+    asked = [field for field in body if field in ROWS]
+    denied = dict(_denied(body, profile)) if asked else {}
+    for field in asked:
+        row = ROWS[field]
+        if field not in denied and (speaker in row.spoken or field in profile.extra_fields):
+            continue
+        value = kept.pop(field)
+        if value not in (None, denied.get(field, row.neutral)):
             _refuse_or_drop(field, row.fate, dropped)
     return kept, dropped
 
