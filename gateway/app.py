@@ -42,7 +42,7 @@ from gateway.core.seat import Seat
 from gateway.core.totals import Totals, merged
 from gateway.core.worth import Worth, WorthRules
 from gateway.fixed_settings import refused_changes
-from gateway.flow.hosts import BreakerRules, Fleet
+from gateway.flow.fleet import BreakerRules, Fleet
 from gateway.flow.meaning import Meaning, MeaningRules
 from gateway.flow.tasks import Tasks
 from gateway.generation import Generation, Parts

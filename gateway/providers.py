@@ -18,7 +18,8 @@ from gateway.dialects.deepseek import DeepSeek
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.llamacpp import LlamaCpp
 from gateway.dialects.openai import OpenAI
-from gateway.flow.hosts import Fleet, Hosts
+from gateway.flow.fleet import Fleet
+from gateway.flow.hosts import Hosts
 from gateway.ports import Cache, Provider
 from gateway.settings import Loaded
 from gateway.settings import Provider as ProviderSettings

@@ -8,8 +8,5 @@ import time
 class SystemClock:
     """Implements `ports.Clock`."""
 
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
-    def unix_s(self) -> float:
-        return time.time()
+    monotonic_s = staticmethod(time.monotonic)
+    unix_s = staticmethod(time.time)

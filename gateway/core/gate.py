@@ -37,11 +37,18 @@ class Gate:
     _paused_until_s: float = field(default=0.0, init=False)
     _paused_by: UpstreamError | None = field(default=None, init=False)
 
+    @property
+    def is_clear(self) -> bool:
+        """Nothing is held against it, so the time need not be looked at."""
+        return self._paused_by is None and self.breaker.is_closed
+
     def refusal(self, now_s: float) -> UpstreamError | None:
         """Why nothing may be sent now, with `retry_after_s`; None when something may. Asking claims nothing."""
         wait_s = self.breaker.wait_s(now_s)
         pause_s = self._paused_until_s - now_s
-        if self._paused_by is not None and pause_s >= wait_s and pause_s > 0:
+        if pause_s <= 0:
+            self._paused_by = None
+        elif self._paused_by is not None and pause_s >= wait_s:
             return _again(self._paused_by, pause_s)
         if wait_s > 0:
             return UpstreamOverloaded(
@@ -51,7 +58,8 @@ class Gate:
 
     def enter(self, now_s: float) -> None:
         """Something is sent now, nothing having been refused. Of a half-open breaker this takes the probe."""
-        self.breaker.allows(now_s)
+        if not self.breaker.is_closed:
+            self.breaker.allows(now_s)
 
     def answered(self) -> bool:
         """The first token has come, or a refusal that `says_well`. True when this closed the breaker."""

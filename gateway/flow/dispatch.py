@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.core.bid import bid
+from gateway.core.chunks import Completion
 from gateway.core.errors import (
     LedgerUnavailable,
     LimitExceeded,
@@ -65,9 +65,8 @@ class Dispatch:
         self._head = head
         self._hedge = hedge
 
-    @asynccontextmanager
-    async def open(self, trail: Trail, plan: Plan) -> AsyncIterator[Flight]:
-        """A flight that has taken off. On leaving, it has landed: closed upstream, settled in the ledger."""
+    async def open(self, trail: Trail, plan: Plan) -> Flight:
+        """A flight that has taken off. Whoever opens it lands it."""
         self._set_deadline(trail)
         flight = await self._launch(trail, plan)
         if plan.reviewed:
@@ -75,11 +74,16 @@ class Dispatch:
         trail.model = flight.model
         trail.dropped = flight.dropped
         trail.first_chunk_s = self._clock.monotonic_s() - trail.call.started_s
+        return flight
+
+    async def answer(self, trail: Trail, model: Model) -> Completion:
+        """The whole answer of this model and no other, charged to the trail; for who checks another's."""
+        only = Plan((model,), f"model:{model.name}", model.tier, pinned=True, reasons=("shadow",))
+        flight = await self.open(trail, only)
         try:
-            yield flight
+            return await flight.completion()
         finally:
-            if not flight.landed:
-                await shielded(flight.land())
+            await shielded(flight.land())
 
     def _set_deadline(self, trail: Trail) -> None:
         """The client's own, which holds for everything: attempts, waits between them, and the last chunk."""

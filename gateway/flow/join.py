@@ -17,8 +17,7 @@ there are that many flies alone, which is only dearer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 
 from gateway.flow.lookup import Found
 from gateway.flow.shared_flight import Reader, SharedFlight
@@ -77,9 +76,8 @@ class Questions:
     def __len__(self) -> int:
         return len(self._asked)
 
-    @contextmanager
-    def ask(self, same: Hashable | None) -> Iterator[Question]:
-        """The question of everybody whose `same` is equal; None asks alone."""
+    def ask(self, same: Hashable | None) -> Question:
+        """The question of everybody whose `same` is equal; None asks alone. To be left again."""
         question = self._asked.get(same) if same is not None else None
         if question is None:
             question = Question(self, self._tasks)
@@ -87,12 +85,13 @@ class Questions:
                 self._asked[same] = question
                 self._keys[question] = same
         question.holders += 1
-        try:
-            yield question
-        finally:
-            question.holders -= 1
-            if question.holders == 0:
-                self.forget(question)
+        return question
+
+    def leave(self, question: Question) -> None:
+        """With the last it is forgotten."""
+        question.holders -= 1
+        if question.holders == 0:
+            self.forget(question)
 
     def forget(self, question: Question) -> None:
         """From now on who asks the same asks anew."""

@@ -116,7 +116,7 @@ class LightShadow:
         judging = Trail(replace(call, id=f"{call.id}.judge"))
         check = _Check()
         try:
-            fresh = said(await self._ask(again, strongest))
+            fresh = said(await self._dispatch.answer(again, strongest))
             check = await self._compared(judging, said(served), fresh)
         except ThriftgateError:
             pass  # Dispatch has told which attempt failed; the verdict stays unknown
@@ -160,18 +160,12 @@ class LightShadow:
         light_first = _is_even(trail.call.id)
         first, second = (light, heavy) if light_first else (heavy, light)
         trail.call = replace(trail.call, chat=_judge_chat(judge, trail.call.chat, first, second))
-        better = read_choice(said(await self._ask(trail, judge)))
+        better = read_choice(said(await self._dispatch.answer(trail, judge)))
         if better is None:
             return None
         light_place, heavy_place = (1, 2) if light_first else (2, 1)
         verdict: Verdict = "different" if better == heavy_place else "same"
         return _Check(verdict, judged=True, light_better=better == light_place)
-
-    async def _ask(self, trail: Trail, model: Model) -> Completion:
-        """The whole answer of this model and no other."""
-        only = Plan((model,), f"model:{model.name}", model.tier, pinned=True, reasons=("shadow",))
-        async with self._dispatch.open(trail, only) as flight:
-            return await flight.completion()
 
 
 @dataclass(frozen=True, slots=True)

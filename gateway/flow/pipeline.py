@@ -8,8 +8,10 @@ request, in the finally; for the one that opened a flight, once the flight's bil
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from types import TracebackType
 from typing import Protocol
 
 import orjson
@@ -75,34 +77,46 @@ class Pipeline:
         """From now on savings are told against these."""
         self._baselines = baselines
 
-    @asynccontextmanager
-    async def serve(self, call: Call) -> AsyncIterator[Answer]:
-        """Raises the errors of `core.errors` before the yield; after it, only while the answer is iterated."""
-        trail = Trail(call)
-        reader: Reader | None = None
+    def serve(self, call: Call) -> Serving:
+        """A single-use async context manager. Entering raises the errors of `core.errors`; after it they are raised
+        only while the answer is iterated."""
+        return Serving(self, Trail(call))
+
+    async def begin(self, serving: Serving) -> Answer:
+        """Above the yield."""
+        trail, call = serving.trail, serving.trail.call
+        plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
+        trail.compared = self._baselines.of(call.service, plan, call.asked_at_s)
+        key = self._lookup.key(call, plan)
+        at_hand = self._lookup.at_hand(call, key)
+        if at_hand is not None:
+            trail.cache = "hit"
+            return self._replay(trail, at_hand)
+        same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
+        question = serving.question = self._questions.ask(same)
+        source = await self._source(trail, plan, key, question)
+        if isinstance(source, Entry):
+            return self._replay(trail, source)
+        serving.reader = source
+        await source.flight.taken_off()
+        if trail is not source.flight.trail:
+            self._joined(trail, source.flight)
+        return _Live(trail, source)
+
+    async def end(self, serving: Serving, error: BaseException | None) -> None:
+        """Below the yield, or above it if nothing came of it."""
         try:
-            plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
-            trail.compared = self._baselines.of(call.service, plan, call.asked_at_s)
-            key = self._lookup.key(call, plan)
-            at_hand = self._lookup.at_hand(call, key)
-            if at_hand is not None:
-                trail.cache = "hit"
-                yield self._replay(trail, at_hand)
-                return
-            same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
-            with self._questions.ask(same) as question:
-                source = await self._source(trail, plan, key, question)
-                if isinstance(source, Entry):
-                    yield self._replay(trail, source)
-                else:
-                    reader = source
-                    async with self._aboard(trail, reader) as answer:
-                        yield answer
-        except BaseException as error:
-            trail.failed(error)
+            if serving.reader is not None:
+                await serving.reader.leave()
+        except BaseException as interruption:
+            error = interruption
             raise
         finally:
-            self._tell(trail, reader)
+            if serving.question is not None:
+                self._questions.leave(serving.question)
+            if error is not None:
+                serving.trail.failed(error)
+            self._tell(serving.trail, serving.reader)
 
     async def _source(self, trail: Trail, plan: Plan, key: str, question: Question) -> Entry | Reader:
         """A stored answer, or a place in a flight: one that is in the air, or else one of the request's own."""
@@ -117,7 +131,7 @@ class Pipeline:
                 question.hit(found)
                 return found.entry
             return question.open(
-                SharedFlight(trail, self._dispatch.open(trail, plan), self._keeping(trail, plan, found))
+                SharedFlight(trail, partial(self._dispatch.open, trail, plan), self._keeping(trail, plan, found))
             )
 
     def _keeping(self, trail: Trail, plan: Plan, found: Found) -> Callable[[Flight, Completion], Awaitable[None]]:
@@ -134,17 +148,6 @@ class Pipeline:
                 self._light_shadow.consider(trail.call, plan, flight.model, completion)
 
         return keep
-
-    @asynccontextmanager
-    async def _aboard(self, trail: Trail, reader: Reader) -> AsyncIterator[Answer]:
-        """From the first chunk to the last, or to where the client leaves."""
-        try:
-            await reader.flight.taken_off()
-            if trail is not reader.flight.trail:
-                self._joined(trail, reader.flight)
-            yield _Live(trail, reader)
-        finally:
-            await reader.leave()
 
     def _joined(self, trail: Trail, flight: SharedFlight) -> None:
         """What another request's flight says of this one: who answers, and nothing to pay."""
@@ -175,6 +178,31 @@ class Pipeline:
         return _Replay(trail, entry)
 
 
+class Serving:
+    """`async with`: entered, the answer has begun; left, it has been told of. A class, because a generator in its place
+    costs a weak reference and four more calls for each request."""
+
+    __slots__ = ("_pipeline", "question", "reader", "trail")
+
+    def __init__(self, pipeline: Pipeline, trail: Trail) -> None:
+        self.trail = trail
+        self.question: Question | None = None
+        self.reader: Reader | None = None
+        self._pipeline = pipeline
+
+    async def __aenter__(self) -> Answer:
+        try:
+            return await self._pipeline.begin(self)
+        except BaseException as error:
+            await self._pipeline.end(self, error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._pipeline.end(self, error)
+
+
 class _Replay:
     """A stored answer, whole or taken apart again."""
 
@@ -201,25 +229,28 @@ class _Live:
         self._reader = reader
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        with self._telling():
+        try:
             async with aclosing(self._reader.chunks()) as chunks:
                 async for chunk in chunks:
                     yield chunk
+        except Exception as error:
+            self.trail.failed(error)
+            raise
+        self._heard()
 
     async def whole(self) -> Completion:
-        with self._telling():
-            return await self._reader.whole()
+        try:
+            completion = await self._reader.whole()
+        except Exception as error:
+            self.trail.failed(error)
+            raise
+        self._heard()
+        return completion
 
     async def json(self) -> bytes:
         return orjson.dumps(await self.whole())
 
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            self.trail.failed(error)
-            raise
+    def _heard(self) -> None:
         flight = self._reader.flight
         if self.trail is not flight.trail:
             self.trail.usage = self.trail.answered = flight.trail.answered

@@ -91,19 +91,13 @@ class Shadow:
         again = Trail(replace(call, id=f"{call.id}.shadow"))
         check = _Check("unknown")
         try:
-            fresh = await self._ask(again, model)
+            fresh = await self._dispatch.answer(again, model)
             check = await self._compared(call, served, fresh)
         except ThriftgateError:
             pass  # Dispatch has told which attempt failed; the verdict stays unknown
         finally:
             self._running -= 1
             self._tell(call, model, check, again.cost_usd + check.cost_usd)
-
-    async def _ask(self, trail: Trail, model: Model) -> Completion:
-        """The whole answer of this model and no other."""
-        only = Plan((model,), f"model:{model.name}", model.tier, pinned=True, reasons=("shadow",))
-        async with self._dispatch.open(trail, only) as flight:
-            return await flight.completion()
 
     async def _compared(self, call: Call, served: Completion, fresh: Completion) -> _Check:
         one, two = said(served), said(fresh)
@@ -113,7 +107,7 @@ class Shadow:
             return _Check(by_vectors, likeness)
         trail = Trail(replace(call, id=f"{call.id}.judge", chat=_judge_chat(self._rules.judge, call.chat, one, two)))
         try:
-            judged = read_verdict(said(await self._ask(trail, self._rules.judge)))
+            judged = read_verdict(said(await self._dispatch.answer(trail, self._rules.judge)))
         except ThriftgateError:
             judged = "unknown"
         return _Check(by_vectors if judged == "unknown" else judged, likeness, judged != "unknown", trail.cost_usd)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 
 from gateway.core.chunks import Chunk, Completion, split
 from gateway.core.errors import Unavailable
@@ -42,14 +42,14 @@ class SharedFlight:
     def __init__(
         self,
         trail: Trail,
-        opening: AbstractAsyncContextManager[Flight],
+        open: Callable[[], Awaitable[Flight]],
         keep: Callable[[Flight, Completion], Awaitable[None]],
     ) -> None:
         self.trail = trail
         self.flight: Flight | None = None
         self.failure: Exception | None = None
         self.ended = False
-        self._opening = opening
+        self._open = open
         self._keep = keep
         self._chunks: list[Chunk] = []
         self._dropped = 0
@@ -137,8 +137,8 @@ class SharedFlight:
 
     async def _fly(self) -> None:
         try:
-            async with self._opening as flight:
-                self.flight = flight
+            flight = self.flight = await self._open()
+            try:
                 self._off.set()
                 if flight.whole is None:
                     async with aclosing(flight.chunks()) as chunks:
@@ -147,6 +147,9 @@ class SharedFlight:
                 completion = await flight.completion()
                 await self._keep(flight, completion)
                 self._completion = completion
+            finally:
+                if not flight.landed:
+                    await shielded(flight.land())
         except Exception as error:  # the border between the task and its readers, to whom it is raised instead
             self.failure = error
 
@@ -180,7 +183,7 @@ class SharedFlight:
 
     def _end(self, _: asyncio.Task[None]) -> None:
         self.ended = True
-        self._opening = None  # type: ignore[assignment]  # it holds the request, and readers may hold this for long
+        self._open = None  # type: ignore[assignment]  # it holds the request, and readers may hold this for long
         self._off.set()
         self._tell()
         for call in self._after:

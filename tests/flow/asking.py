@@ -29,8 +29,9 @@ from gateway.core.tiers import Tier
 from gateway.core.worth import Worth, WorthRules
 from gateway.flow.call import Call
 from gateway.flow.dispatch import Dispatch
+from gateway.flow.fleet import BreakerRules, Fleet
 from gateway.flow.flight import Ground
-from gateway.flow.hosts import BreakerRules, Fleet, Hosts
+from gateway.flow.hosts import Hosts
 from gateway.flow.join import Questions
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules

@@ -3,7 +3,8 @@ from __future__ import annotations
 from gateway.core.plan import Model, Plan
 from gateway.core.tiers import Tier
 from gateway.flow.candidates import candidates
-from gateway.flow.hosts import BreakerRules, Fleet, Hosts
+from gateway.flow.fleet import BreakerRules, Fleet
+from gateway.flow.hosts import Hosts
 from tests.fixtures.semantic import EventList
 from tests.flow.asking import Script
 from tests.flow.test_hosts import HandClock

@@ -21,7 +21,8 @@ from gateway.core.errors import (
 )
 from gateway.core.events import BreakerClosed, BreakerOpened
 from gateway.core.plan import Model
-from gateway.flow.hosts import BreakerRules, Fleet, Hosts
+from gateway.flow.fleet import BreakerRules, Fleet
+from gateway.flow.hosts import Hosts
 from gateway.ports import Answered, Upstream
 from tests.fixtures.semantic import EventList
 from tests.flow.asking import MODEL, chunk
