@@ -37,16 +37,18 @@ def parse_chat(body: object) -> ChatRequest:
     """
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object with `model` and `messages`.")
-    body = {key: value for key, value in body.items() if key != "thriftgate"}
-    _check_tools(body)
-    stream = _boolean(body, "stream")
+    if "thriftgate" in body:
+        body = {key: value for key, value in body.items() if key != "thriftgate"}
+    if "tools" in body:
+        _check_tools(body)
+    stream = "stream" in body and _boolean(body, "stream")
     return ChatRequest(
-        model=_model(body),
-        messages=_messages(body),
-        body=body,
-        stream=stream,
-        include_usage=_include_usage(body, stream),
-        max_tokens=_max_tokens(body),
+        _model(body),
+        _messages(body),
+        body,
+        stream,
+        "stream_options" in body and _include_usage(body, stream),
+        _max_tokens(body),
     )
 
 
@@ -75,7 +77,9 @@ def _messages(body: Mapping[str, Any]) -> tuple[Message, ...]:
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest("`messages` must be a non-empty list of messages.", param="messages")
     for at, message in enumerate(messages):
-        _check_message(message, f"messages[{at}]")
+        plain = type(message) is dict and type(message.get("content")) is str
+        if not plain or message.get("role") not in ROLES:
+            _check_message(message, f"messages[{at}]")
     return tuple(messages)
 
 
@@ -126,12 +130,13 @@ def _include_usage(body: Mapping[str, Any], stream: bool) -> bool:
 
 
 def _max_tokens(body: Mapping[str, Any]) -> int | None:
-    given = [name for name in ("max_tokens", "max_completion_tokens") if body.get(name) is not None]
-    if len(given) == 2:
-        raise InvalidRequest("Send either `max_tokens` or `max_completion_tokens`, not both.", param="max_tokens")
-    if not given:
+    name, value, other = "max_tokens", body.get("max_tokens"), body.get("max_completion_tokens")
+    if other is not None:
+        if value is not None:
+            raise InvalidRequest("Send either `max_tokens` or `max_completion_tokens`, not both.", param="max_tokens")
+        name, value = "max_completion_tokens", other
+    if value is None:
         return None
-    value = body[given[0]]
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidRequest(f"`{given[0]}` must be an integer of at least 1.", param=given[0])
+        raise InvalidRequest(f"`{name}` must be an integer of at least 1.", param=name)
     return value

@@ -61,11 +61,12 @@ class Routing:
         self._kept = kept
         self._memory = memory
         self._clock = clock
+        self._pinned: dict[tuple[str, str], Plan] = {}
 
     async def plan(self, chat: ChatRequest, options: Options, service: Service, unix_s: float) -> Plan:
         """As `planning.make_plan`; for `auto` with all that is known."""
         if not chat.model.startswith(AUTO):
-            return make_plan(chat, options, service, self._catalog, unix_s)
+            return self._of_model(chat, options, service, unix_s)
         known = await self._known(chat, options, service)
         if known.judged.forecast is not None:
             self._memory.recent[service.name].add(known.judged.forecast.gain)
@@ -91,6 +92,14 @@ class Routing:
         if tokens:
             until_s = self._clock.monotonic_s() + model.profile.prompt_cache_s
             self._memory.prefixes.keep(plan.turn.key, Warm(model.name, tokens, plan.turn.number), until_s)
+
+    def _of_model(self, chat: ChatRequest, options: Options, service: Service, unix_s: float) -> Plan:
+        """Nothing else of a request is in the plan for a model that it names, so there are few of these."""
+        asked = service.name, chat.model
+        plan = self._pinned.get(asked)
+        if plan is None:
+            plan = self._pinned[asked] = make_plan(chat, options, service, self._catalog, unix_s)
+        return plan
 
     async def _known(self, chat: ChatRequest, options: Options, service: Service) -> Known:
         features = features_of(chat)

@@ -20,7 +20,9 @@ class Keyring:
     configuration; `keys` are the minted ones. `anonymous` answers for everyone (loopback only).
 
     A key is hashed whole before anything is compared, and then digests are: neither its length nor a shared prefix
-    shows in the timing. Whoever sends a minted key's id with another secret hears only that the key is not known.
+    shows in the timing. A key of the configuration that has been sent is found by Python's own hash of it from then on,
+    which has a secret of the process in it. Whoever sends a minted key's id with another secret hears only that the key
+    is not known.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Keyring:
         self._clock = clock
         self._anonymous = anonymous
         self._admin_digest = admin_digest
+        self._known: dict[str, Service] = {}
 
     def service(self, headers: Mapping[str, str]) -> Service:
         """Who is calling, by `x-api-key` or `Authorization: Bearer`. Raises Unauthenticated."""
@@ -47,9 +50,14 @@ class Keyring:
         key = _key_in(headers)
         if not key:
             raise Unauthenticated(_NO_KEY)
+        known = self._known.get(key)
+        if known is not None:
+            return known
         digest = digest_of(key)
         name = self._digests.get(digest)
-        return self._services[name] if name is not None else self._of_minted(key, digest)
+        if name is None:
+            return self._of_minted(key, digest)
+        return self._known.setdefault(key, self._services[name])
 
     def is_admin(self, headers: Mapping[str, str]) -> bool:
         """Whether the admin key was sent; without a configured one, nobody is admin. Any key takes as long."""

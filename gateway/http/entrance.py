@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from gateway.core.errors import LimitExceeded
 from gateway.core.events import Endpoint
 from gateway.core.limits import Rate
@@ -12,7 +9,7 @@ from gateway.core.service import Service
 from gateway.flow.call import turned_away
 from gateway.http.auth import Keyring
 from gateway.http.exchange import Exchange
-from gateway.ports import Clock, Door, Observer
+from gateway.ports import Clock, Door, Entry, Observer
 
 
 class Entrance:
@@ -28,12 +25,13 @@ class Entrance:
         """Who is calling, where nothing is limited. Raises Unauthenticated."""
         return self._keyring.service(exchange.headers)
 
-    @asynccontextmanager
-    async def entered(self, exchange: Exchange, endpoint: Endpoint) -> AsyncIterator[Service]:
-        """Who is calling; inside, the request counts as running. Raises Unauthenticated and LimitExceeded, and tells
-        of the latter, because the request gets no further."""
+    async def enter(self, exchange: Exchange, endpoint: Endpoint) -> tuple[Service, Entry | None]:
+        """Who is calling; from here on the request counts as running, until its entry `leave`s. None: nothing of it is
+        limited. Raises Unauthenticated and LimitExceeded, and tells of the latter: the request gets no further."""
         started_s = self._clock.monotonic_s()
         service = self.service(exchange)
+        if not service.limits:
+            return service, None
         try:
             entry = await self._door.enter(exchange.id, service)
         except LimitExceeded as refusal:
@@ -41,10 +39,12 @@ class Entrance:
             took_s = self._clock.monotonic_s() - started_s
             self._observer.tell(turned_away(exchange.id, endpoint, service, refusal, took_s))
             raise
-        try:
-            self._tell_limits(exchange, entry.rate)
-            yield service
-        finally:
+        self._tell_limits(exchange, entry.rate)
+        return service, entry
+
+    def leave(self, entry: Entry | None) -> None:
+        """Once for each that has entered."""
+        if entry is not None:
             self._door.leave(entry)
 
     def _tell_limits(self, exchange: Exchange, rate: Rate | None) -> None:

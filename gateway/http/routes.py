@@ -61,7 +61,8 @@ class HotRoutes:
     async def serve(self, endpoint: Endpoint, read: Read, exchange: Exchange) -> None:
         """A chat, in whichever API it is asked."""
         started_s, asked_at_s = self.clock.monotonic_s(), self.clock.unix_s()
-        async with self.entrance.entered(exchange, endpoint) as service:
+        service, entry = await self.entrance.enter(exchange, endpoint)
+        try:
             body = await exchange.json(self.max_body_bytes)
             options = parse_options(exchange.headers, body)
             served = read(body, exchange.headers, exchange.id)
@@ -80,6 +81,8 @@ class HotRoutes:
                 trace_parent=trace_parent(exchange.headers),
             )
             await respond(exchange, self.pipeline, call, served.rendering)
+        finally:
+            self.entrance.leave(entry)
 
     async def count_tokens(self, exchange: Exchange) -> None:
         """An estimate: the tokenizer is ours, not the model's. Refuses what messages would refuse; costs nothing.
@@ -96,7 +99,8 @@ class HotRoutes:
 
     async def embed(self, exchange: Exchange) -> None:
         started_s, asked_at_s = self.clock.monotonic_s(), self.clock.unix_s()
-        async with self.entrance.entered(exchange, "embeddings") as service:
+        service, entry = await self.entrance.enter(exchange, "embeddings")
+        try:
             request = parse_embeddings(await exchange.json(self.max_body_bytes))
             call = EmbeddingsCall(exchange.id, service, request, started_s, asked_at_s)
             async with exchange.departure() as departure:
@@ -110,3 +114,5 @@ class HotRoutes:
                     "x-thriftgate-cost-usd": usd(to_nano(embedded.cost_usd)),
                 }
                 await exchange.respond(200, headers, orjson.dumps(embedded.body))
+        finally:
+            self.entrance.leave(entry)
