@@ -35,7 +35,7 @@ from gateway.core.events import (
     Unguarded,
 )
 from gateway.core.false_hits import Tally
-from gateway.core.pricing import from_nano, to_nano
+from gateway.core.pricing import from_nano
 from gateway.core.tiers import Tier
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -199,7 +199,7 @@ class PrometheusMetrics:
 
     def _hit_checked(self, event: HitChecked) -> None:
         service = self._label("service", event.service)
-        cost, judge = to_nano(event.cost_usd), to_nano(event.judge_usd)
+        cost, judge = event.cost_nano_usd, event.judge_nano_usd
         self._add(names.CHECKED if event.of == "hit" else names.LIGHT_CHECKED, (service, event.verdict), 1)
         self._add(names.SHADOW_COST, (service,), cost)
         self._overhead[service, "shadow"] += cost - judge

@@ -24,7 +24,6 @@ from gateway.adapters.metric_families import (
     observe,
 )
 from gateway.core.events import RequestFinished
-from gateway.core.pricing import to_nano
 
 _LAYERS = {"hit": "exact", "semantic-hit": "semantic"}
 _MIN_STREAM_S = 0.001
@@ -76,16 +75,10 @@ class RequestRow:
             observe(self.first, names.SECONDS, event.first_token_s)
         if event.attempts > 1:
             self.retries += event.attempts - 1
-        cost = to_nano(event.cost_usd) if event.cost_usd else 0
-        baseline = cost
-        for saved in event.savings:
-            baseline += saved.nano_usd
-        for overhead in event.overheads:
-            baseline -= overhead.nano_usd
-        if event.baseline is not None:
-            self.baseline_nano_usd += baseline
+        cost = event.cost_nano_usd
+        self.baseline_nano_usd += event.baseline_nano_usd
         if event.last_month is not None:
-            self.last_month_nano_usd += to_nano(event.last_month_usd)
+            self.last_month_nano_usd += event.last_month_nano_usd
             self.last_month_cost_nano_usd += cost
         if self.charged:
             self._charge(event, cost)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
-
 from gateway.core.budget import Amount, Bid
 from gateway.core.chat import ChatRequest
 from gateway.core.estimate import choices_of, output_limit, prompt_bound
 from gateway.core.plan import Model
-from gateway.core.pricing import NANO_PER_USD
-from gateway.core.usage import Usage
 
 LEAST_OUTPUT_TOKENS = 1_024
 """For each choice, where the client has named no limit. What is cut shorter helps nobody: a model that thinks says
@@ -23,19 +18,9 @@ def bid(chat: ChatRequest, model: Model, unix_s: float) -> Bid:
     most = output_limit(chat, model.profile)
     least = most if chat.max_tokens is not None else min(LEAST_OUTPUT_TOKENS * choices_of(chat), most)
     dearest = model.price.dearest(prompt_tokens, unix_s)
-    return Bid(
-        prompt=Amount(prompt_tokens, _nano_up(dearest.cost(Usage(prompt_tokens)))),
-        output_nano_usd=_nano_up(dearest.cost(Usage(output_tokens=1))),
-        least_output_tokens=least,
-        most_output_tokens=most,
-    )
+    return Bid(Amount(prompt_tokens, dearest.bound(prompt_tokens, 0)), dearest.bound(0, 1), least, most)
 
 
 def input_bound(model: Model, input_tokens: int, unix_s: float) -> Amount:
     """The most that so much input can cost, alone."""
-    return Amount(input_tokens, _nano_up(model.price.bound(Usage(input_tokens), unix_s)))
-
-
-def _nano_up(usd: Decimal) -> int:
-    """A bound is rounded up, or it would be none."""
-    return math.ceil(usd * NANO_PER_USD)
+    return Amount(input_tokens, model.price.dearest(input_tokens, unix_s).bound(input_tokens, 0))

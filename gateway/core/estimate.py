@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ CHARS_PER_TOKEN = 4
 _ATTACHMENT_TOKENS = 1_600
 """A large picture, about, at Anthropic (vision guide, 2026-11); a page of a PDF is of the same order."""
 _TEMPLATE_TOKENS = 4
+_COUNTED = ("messages", "tools", "functions", "response_format")
 _ATTACHED = ("image_url", "file", "input_audio")
 
 
@@ -28,14 +29,14 @@ def prompt_bound(chat: ChatRequest, profile: Profile) -> int:
 
     JSON punctuation is counted too and stands for the template a provider wraps around each message.
     """
-    pictures = sum(1 for _ in _pictures(chat))
-    counted = _bytes_without_pictures(chat) + len((profile.default_system or "").encode())
-    return counted + pictures * IMAGE_TOKENS + _PER_MESSAGE_TOKENS * len(chat.messages) + _PER_REQUEST_TOKENS
+    pictures = _pictures(chat)
+    counted = _bytes_without(pictures, chat) + len((profile.default_system or "").encode())
+    return counted + len(pictures) * IMAGE_TOKENS + _PER_MESSAGE_TOKENS * len(chat.messages) + _PER_REQUEST_TOKENS
 
 
 def prompt_likely(chat: ChatRequest) -> int:
     """Tokens, about: a quarter of the bytes. For choosing between models, never for money."""
-    return _bytes_without_pictures(chat) // CHARS_PER_TOKEN + _PER_MESSAGE_TOKENS
+    return _bytes_without(_pictures(chat), chat) // CHARS_PER_TOKEN + _PER_MESSAGE_TOKENS
 
 
 def countable(chat: ChatRequest) -> tuple[str, int]:
@@ -58,21 +59,25 @@ def choices_of(chat: ChatRequest) -> int:
     return choices if isinstance(choices, int) and choices > 1 else 1
 
 
-def _bytes_without_pictures(chat: ChatRequest) -> int:
-    inline = sum(len(url) for url in _pictures(chat))
-    asked = {key: chat.body[key] for key in ("messages", "tools", "functions", "response_format") if key in chat.body}
-    return len(orjson.dumps(asked)) - inline
+def _bytes_without(pictures: Sequence[str], chat: ChatRequest) -> int:
+    body = chat.body
+    asked = {key: body[key] for key in _COUNTED if key in body}
+    return len(orjson.dumps(asked)) - sum(map(len, pictures))
 
 
-def _pictures(chat: ChatRequest) -> Iterator[str]:
+def _pictures(chat: ChatRequest) -> list[str]:
+    """Their URLs."""
+    pictures: list[str] = []
     for message in chat.messages:
         content: Any = message.get("content")
         if isinstance(content, list):
-            for part in content:
-                if part["type"] == "image_url":
-                    image = part.get("image_url")
-                    url = image.get("url") if isinstance(image, dict) else image
-                    yield url if isinstance(url, str) else ""
+            pictures.extend(_picture(part.get("image_url")) for part in content if part["type"] == "image_url")
+    return pictures
+
+
+def _picture(image: object) -> str:
+    url = image.get("url") if isinstance(image, dict) else image
+    return url if isinstance(url, str) else ""
 
 
 def _attachments(chat: ChatRequest) -> Iterator[Any]:

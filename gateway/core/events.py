@@ -27,14 +27,15 @@ Endpoint = Literal["chat", "embeddings", "messages", "responses", "completions"]
 
 @dataclass(frozen=True, slots=True)
 class RequestFinished:
-    """Exactly one per authenticated request, in the pipeline's `finally`. Durations in seconds, money in dollars.
+    """Exactly one per authenticated request, in the pipeline's `finally`. Durations in seconds, money in nano-dollars.
 
     `model` and `provider` are catalog names, None when no model was chosen. `usage` is what was charged; for a
-    cache hit, and for a request that `joined` another's flight, it is the original answer's and `cost_usd` is 0.
-    `baseline` is the model that this is compared with, None when there is none, and `baseline_usd` what it would have
-    cost: `baseline_usd - cost_usd` is the sum of `savings` less that of `overheads` (`core.savings`), and `saved_usd`,
-    which is below zero when the request cost more. `saved_by` is the cause of the largest saving. `last_month` is a
-    second baseline, the model that the service used most in the last calendar month; None while that is not known.
+    cache hit, and for a request that `joined` another's flight, it is the original answer's and `cost_nano_usd` is 0.
+    `baseline` is the model that this is compared with, None when there is none, and `baseline_nano_usd` what it
+    would have cost: less `cost_nano_usd` it is the sum of `savings` less that of `overheads` (`core.savings`), and
+    `saved_nano_usd`, which is below zero when the request cost more. `saved_by` is the cause of the largest saving.
+    `last_month` is a second baseline, the model that the service used most in the last calendar month; None while that
+    is not known.
     `trace_parent` is what the client said of its own trace.
     `review` is a `core.review.Reviewed` as text, "" where the answer was not reviewed.
     """
@@ -51,21 +52,29 @@ class RequestFinished:
     cache: CacheVerdict
     attempts: int
     usage: Usage
-    cost_usd: Decimal
-    saved_usd: Decimal
+    cost_nano_usd: int
+    saved_nano_usd: int
     saved_by: str | None
     duration_s: float
     first_token_s: float | None
     error_code: str | None = None
     reasons: tuple[str, ...] = field(default=())
     baseline: str | None = None
-    baseline_usd: Decimal = Decimal(0)
+    baseline_nano_usd: int = 0
     savings: tuple[CauseSaved, ...] = ()
     overheads: tuple[Overhead, ...] = ()
     last_month: str | None = None
-    last_month_usd: Decimal = Decimal(0)
+    last_month_nano_usd: int = 0
     trace_parent: TraceParent | None = None
     review: str = ""
+
+    @property
+    def cost_usd(self) -> Decimal:
+        return from_nano(self.cost_nano_usd)
+
+    @property
+    def saved_usd(self) -> Decimal:
+        return from_nano(self.saved_nano_usd)
 
     @property
     def overhead_usd(self) -> Decimal:
@@ -207,8 +216,8 @@ class HitChecked:
     and the rate and its interval say nothing.
 
     `model` is the catalog name of the one asked; `likeness` the cosine of the two answers, None if there was no second
-    one; `judged` whether a judge model decided. `cost_usd` is what the check cost, on top of every request's, and
-    `judge_usd` the judge's part of it.
+    one; `judged` whether a judge model decided. `cost_nano_usd` is what the check cost, on top of every request's, and
+    `judge_nano_usd` the judge's part of it.
     `false_hit_rate` and its 95 % interval are the service's, since the start, with this check in them.
     """
 
@@ -218,11 +227,11 @@ class HitChecked:
     verdict: Verdict
     judged: bool
     likeness: float | None
-    cost_usd: Decimal
+    cost_nano_usd: int
     false_hit_rate: float
     low: float
     high: float
-    judge_usd: Decimal = Decimal(0)
+    judge_nano_usd: int = 0
     of: Literal["hit", "light"] = "hit"
     light_better: bool = False
 

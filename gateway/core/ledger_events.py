@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from decimal import Decimal
 from typing import Any
 
 from gateway.core.events import HitChecked, RequestFinished
 from gateway.core.ledger_lines import Record
-from gateway.core.pricing import from_nano
 from gateway.core.savings import CauseSaved, Overhead
 from gateway.core.trace_context import TraceParent
 from gateway.core.usage import Usage
@@ -40,26 +38,26 @@ def checked_of(record: Record) -> HitChecked:
     return HitChecked(**_values(_OF_CHECK, record))
 
 
-def _values(names: Mapping[str, tuple[str, Reader | None]], record: Record) -> dict[str, Any]:
-    known = ((names[name], value) for name, value in record.items() if name in names)
-    return {field: value if read is None else read(value) for (field, read), value in known}
+def _values(readers: Mapping[str, Reader], record: Record) -> dict[str, Any]:
+    return {name: readers[name](value) for name, value in record.items() if name in readers}
 
 
-def _names(kind: type[RequestFinished | HitChecked]) -> dict[str, tuple[str, Reader | None]]:
-    """By the name in the line: the field, and how it is read. `cost_nano_usd` is the field `cost_usd`."""
-    names: dict[str, tuple[str, Reader | None]] = {}
-    for field in fields(kind):
-        if field.type == "Decimal":
-            names[field.name.replace("_usd", "_nano_usd")] = field.name, _dollars
-        else:
-            names[field.name] = field.name, _READERS.get(field.name)
-    return names
+def _readers(kind: type[RequestFinished | HitChecked]) -> dict[str, Reader]:
+    return {field.name: _reader(field.name) for field in fields(kind)}
 
 
-def _dollars(nano_usd: object) -> Decimal:
-    if not isinstance(nano_usd, int):
+def _reader(name: str) -> Reader:
+    return _READERS.get(name) or (_nano_usd if name.endswith("_nano_usd") else _as_it_is)
+
+
+def _nano_usd(value: object) -> int:
+    if not isinstance(value, int):
         raise ValueError("money is not a whole number of nano-dollars")
-    return from_nano(nano_usd)
+    return value
 
 
-_OF_REQUEST, _OF_CHECK = _names(RequestFinished), _names(HitChecked)
+def _as_it_is(value: object) -> object:
+    return value
+
+
+_OF_REQUEST, _OF_CHECK = _readers(RequestFinished), _readers(HitChecked)

@@ -29,12 +29,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from decimal import Decimal
 from typing import Any, Literal, get_args
 
 from gateway.core.budget import Amount
 from gateway.core.events import BudgetLevel, Drawn, Event, HitChecked, PromptKept, Rated, RequestFinished
-from gateway.core.pricing import to_nano
 
 EntryKind = Literal["hold", "held", "void", "settle", "recovered", "batch"]
 Record = Mapping[str, Any]
@@ -148,14 +146,7 @@ def told_record(event: Event, at_s: float) -> dict[str, Any] | None:
     if type(event) not in _TOLD:
         return None
     kind, names = _TOLD[type(event)]
-    record: dict[str, Any] = {"type": kind, "at": at_s}
-    for name in names:
-        value = getattr(event, name)
-        if isinstance(value, Decimal):
-            record[name.replace("_usd", "_nano_usd")] = to_nano(value)
-        else:
-            record[name] = value
-    return record
+    return {"type": kind, "at": at_s} | {name: getattr(event, name) for name in names}
 
 
 def check_kind(record: Record) -> str:

@@ -1,17 +1,22 @@
-"""Where a cost is derived: one function, `Decimal` dollars, rounded once where it is stored.
+"""Where a cost is derived: one function, exact, rounded once where it is stored.
 
 Theory of operation. A `Price` is what holds now, and the `changes` to it that are dated: which of them counts is
 decided by the moment at which an answer was asked for, so a row whose date comes takes over by itself. What holds at
 one moment is one set of `Rates` for the whole answer: those of batches, else those of the hour, else those of the
 length of its input. Rates are never mixed within an answer, because no vendor does.
+
+Rates are `Decimal` dollars. Nearly all are also whole femto-dollars a token (nine decimals of a dollar a million), and
+then a request's cost is a sum of integers; a third of a dollar is not, and is computed in decimals.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TypeVar
 
 from gateway.core.usage import Usage
 
@@ -22,7 +27,41 @@ EVERY_DAY = frozenset(range(7))
 LIFETIME_S = 3_600.0
 """Longer than a request lives: `timeouts.total_s` is 600 s, and an attempt may be tried again."""
 _PER_MTOK = Decimal(1_000_000)
+_NANO_PER_MTOK_USD = NANO_PER_USD // 1_000_000
 _S_PER_HOUR = 3_600
+_FEMTO_PER_NANO = 1_000_000
+
+Rate = TypeVar("Rate", int, Decimal)
+_Kinds = tuple[Rate, Rate, Rate, Rate, Rate, Rate, Rate]
+"""Input, output, cache read, cache write, cache write for an hour, audio input, audio output."""
+
+
+def _total(rates: _Kinds[Rate], usage: Usage) -> Rate:
+    """Of all tokens, each at its rate."""
+    input_rate, output_rate, read, write, write_1h, audio_input, audio_output = rates
+    if usage.is_plain:
+        return input_rate * usage.input_tokens + output_rate * usage.output_tokens
+    return (
+        input_rate * (usage.uncached_tokens - usage.audio_input_tokens)
+        + audio_input * usage.audio_input_tokens
+        + read * usage.cache_read_tokens
+        + write * usage.cache_write_short_tokens
+        + write_1h * usage.cache_write_1h_tokens
+        + output_rate * (usage.output_tokens - usage.audio_output_tokens)
+        + audio_output * usage.audio_output_tokens
+    )
+
+
+def _femto_usd(usd_per_mtok: _Kinds[Decimal]) -> _Kinds[int] | None:
+    femto = [usd * NANO_PER_USD for usd in usd_per_mtok]
+    if any(rate != int(rate) for rate in femto):
+        return None
+    one, two, three, four, five, six, seven = map(int, femto)
+    return one, two, three, four, five, six, seven
+
+
+def _else(rate: Decimal | None, kind_of: Decimal) -> Decimal:
+    return kind_of if rate is None else rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +76,23 @@ class Rates:
     cache_write_1h_usd: Decimal | None = None
     audio_input_usd: Decimal | None = None
     audio_output_usd: Decimal | None = None
+    _usd: _Kinds[Decimal] = field(init=False, repr=False, compare=False)
+    _femto_usd: _Kinds[int] | None = field(init=False, repr=False, compare=False)
+    """A token's, None where one of them is no whole number."""
+
+    def __post_init__(self) -> None:
+        written = _else(self.cache_write_usd, self.input_usd)
+        kinds = (
+            self.input_usd,
+            self.output_usd,
+            _else(self.cache_read_usd, self.input_usd),
+            written,
+            _else(self.cache_write_1h_usd, written),
+            _else(self.audio_input_usd, self.input_usd),
+            _else(self.audio_output_usd, self.output_usd),
+        )
+        object.__setattr__(self, "_usd", kinds)
+        object.__setattr__(self, "_femto_usd", _femto_usd(kinds))
 
     @classmethod
     def of_gpu_hour(cls, gpu_hour_usd: Decimal, prompt_tokens_per_s: Decimal, output_tokens_per_s: Decimal) -> Rates:
@@ -54,19 +110,21 @@ class Rates:
         )
 
     def cost(self, usage: Usage) -> Decimal:
-        if usage.is_plain:
-            return (self.input_usd * usage.input_tokens + self.output_usd * usage.output_tokens) / _PER_MTOK
-        written = _else(self.cache_write_usd, self.input_usd)
-        total = (
-            self.input_usd * (usage.uncached_tokens - usage.audio_input_tokens)
-            + _else(self.audio_input_usd, self.input_usd) * usage.audio_input_tokens
-            + _else(self.cache_read_usd, self.input_usd) * usage.cache_read_tokens
-            + written * usage.cache_write_short_tokens
-            + _else(self.cache_write_1h_usd, written) * usage.cache_write_1h_tokens
-            + self.output_usd * (usage.output_tokens - usage.audio_output_tokens)
-            + _else(self.audio_output_usd, self.output_usd) * usage.audio_output_tokens
-        )
-        return total / _PER_MTOK
+        return _total(self._usd, usage) / _PER_MTOK
+
+    def charge(self, usage: Usage) -> int:
+        """The same in nano-dollars, rounded half to even."""
+        if self._femto_usd is None:
+            return to_nano(self.cost(usage))
+        nano_usd, rest = divmod(_total(self._femto_usd, usage), _FEMTO_PER_NANO)
+        return nano_usd + (2 * rest + (nano_usd & 1) > _FEMTO_PER_NANO)
+
+    def bound(self, input_tokens: int, output_tokens: int) -> int:
+        """Nano-dollars, rounded up, of uncached input and plain output: rounded otherwise it would be no bound."""
+        if self._femto_usd is None:
+            return math.ceil((self.input_usd * input_tokens + self.output_usd * output_tokens) * _NANO_PER_MTOK_USD)
+        input_femto_usd, output_femto_usd, *_ = self._femto_usd
+        return -(-(input_femto_usd * input_tokens + output_femto_usd * output_tokens) // _FEMTO_PER_NANO)
 
     @property
     def dearest_input_usd(self) -> Decimal:
@@ -77,6 +135,13 @@ class Rates:
     @property
     def dearest_output_usd(self) -> Decimal:
         return max(self.output_usd, _else(self.audio_output_usd, self.output_usd))
+
+
+def _dearest_of(possible: Sequence[Rates]) -> Rates:
+    return Rates(
+        max(rates.dearest_input_usd for rates in possible),
+        max(rates.dearest_output_usd for rates in possible),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +191,10 @@ class Price:
     source: str = field(default="", compare=False)
     free: bool = False
     hour_usd: Decimal | None = None
+    _dearest: Rates = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_dearest", _dearest_of((self.rates,)))
 
     def cost(self, usage: Usage, unix_s: float, *, batch: bool = False) -> Decimal:
         """Exact dollars of one answer asked at `unix_s`; never negative, because counts and rates never are."""
@@ -133,7 +202,7 @@ class Price:
 
     def charge(self, usage: Usage, unix_s: float, *, batch: bool = False) -> int:
         """The same in integer nano-dollars: what is told and stored. Whoever sums, sums these."""
-        return to_nano(self.cost(usage, unix_s, batch=batch))
+        return self.in_force(unix_s)._rates_for(usage.input_tokens, unix_s, batch=batch).charge(usage)
 
     def about_usd(self, input_tokens: int, output_tokens: int, unix_s: float) -> float:
         """The same of uncached input and plain output, as a float: for choosing between models, never for money."""
@@ -162,13 +231,9 @@ class Price:
     def dearest(self, input_tokens: int, unix_s: float) -> Rates:
         """Plain input and output rates that no token costs more than, in any answer with so much input or less:
         whatever becomes of its input, at any hour, and whether or not a change comes while it runs."""
-        possible: Sequence[Rates] = (self.rates,)
         if self.changes or self.peaks or self.long_contexts:
-            possible = tuple(self._possible(input_tokens, unix_s))
-        return Rates(
-            max(rates.dearest_input_usd for rates in possible),
-            max(rates.dearest_output_usd for rates in possible),
-        )
+            return _dearest_of(tuple(self._possible(input_tokens, unix_s)))
+        return self._dearest
 
     def bound(self, usage: Usage, unix_s: float) -> Decimal:
         """The most that `usage`, or any smaller one, can cost if asked at `unix_s`: what a reservation must cover."""
@@ -197,7 +262,3 @@ def to_nano(usd: Decimal) -> int:
 def from_nano(nano_usd: int) -> Decimal:
     """Integer nano-dollars back to dollars, exactly."""
     return Decimal(nano_usd) / NANO_PER_USD
-
-
-def _else(rate: Decimal | None, kind_of: Decimal) -> Decimal:
-    return kind_of if rate is None else rate

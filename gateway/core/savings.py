@@ -88,14 +88,14 @@ class Account:
     def net_nano_usd(self) -> int:
         """What is left of the savings: baseline less cost. Below zero: the request cost more than its baseline. Without
         a baseline 0: nothing is claimed."""
-        if self.baseline is None:
+        if self.baseline is None or not (self.savings or self.overheads):
             return 0
         return sum(saved.nano_usd for saved in self.savings) - self.overhead_nano_usd
 
     @property
     def chief_cause(self) -> Cause | None:
         """Of the largest saving; None when nothing was saved on balance."""
-        if self.net_nano_usd <= 0:
+        if not self.savings or self.net_nano_usd <= 0:
             return None
         return max(self.savings, key=lambda saved: saved.nano_usd).cause
 

@@ -12,7 +12,6 @@ from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 
 from gateway.core.events import HitChecked, RequestFinished
-from gateway.core.pricing import to_nano
 from gateway.core.totals import DAY_S, KEPT_REQUESTS, Kind, PartKey, Recent, Sums, Totals, recent_of
 
 MAX_ROWS = 20_000
@@ -37,9 +36,7 @@ class Tally:
         self._day = 0
 
     def finished(self, event: RequestFinished, at_s: float) -> None:
-        """`at_s` is Unix time, when it ended. What the baseline would have cost follows from the cost and what was
-        saved and paid beside, which it does by `core.savings`: that spares a µs of decimals, as does `scaleb`, exact
-        because what was charged is told in whole nano-dollars."""
+        """`at_s` is Unix time, when it ended."""
         day = int(at_s // DAY_S)
         key = (day, event.service, event.tier, event.provider, event.model, event.cache, event.outcome)
         row = self._rows.get(key) or self._row(key)
@@ -49,22 +46,20 @@ class Tally:
             row[1] += usage.input_tokens
             row[2] += usage.cache_read_tokens
             row[3] += usage.output_tokens
-        baseline = cost = int(event.cost_usd.scaleb(9)) if event.cost_usd else 0
+        cost = event.cost_nano_usd
         row[4] += cost
         for saved in event.savings:
             row[7] += saved.nano_usd
-            baseline += saved.nano_usd
             self._part((day, event.service, "saved", saved.cause), saved.nano_usd)
         for overhead in event.overheads:
             row[8] += overhead.nano_usd
-            baseline -= overhead.nano_usd
             self._part((day, event.service, "overhead", overhead.kind), overhead.nano_usd)
         if event.baseline is not None:
             row[5] += cost
-            row[6] += baseline
-            self._part((day, event.service, "baseline", event.baseline), baseline)
+            row[6] += event.baseline_nano_usd
+            self._part((day, event.service, "baseline", event.baseline), event.baseline_nano_usd)
         if event.last_month is not None:
-            sober = int(event.last_month_usd.scaleb(9))
+            sober = event.last_month_nano_usd
             row[9] += cost
             row[10] += sober
             self._part((day, event.service, "last_month", event.last_month), sober)
@@ -75,8 +70,8 @@ class Tally:
         day = int(at_s // DAY_S)
         if event.of == "hit":
             self._part((day, event.service, "checked", event.verdict), 1)
-        judge = to_nano(event.judge_usd)
-        for kind, nano_usd in (("shadow", to_nano(event.cost_usd) - judge), ("judge", judge)):
+        judge = event.judge_nano_usd
+        for kind, nano_usd in (("shadow", event.cost_nano_usd - judge), ("judge", judge)):
             if nano_usd:
                 self._part((day, event.service, "overhead", kind), nano_usd)
 

@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from gateway.core.events import CacheVerdict, Endpoint, Outcome, RequestFinished
-from gateway.core.pricing import to_nano
 
 DAY_S = 86_400
 KEPT_REQUESTS = 500
@@ -112,8 +111,8 @@ def recent_of(event: RequestFinished, at_s: float) -> Recent:
         event.attempts,
         event.usage.input_tokens,
         event.usage.output_tokens,
-        to_nano(event.cost_usd),
-        to_nano(event.saved_usd),
+        event.cost_nano_usd,
+        event.saved_nano_usd,
         event.duration_s,
         event.first_token_s,
         event.reasons,

@@ -69,10 +69,10 @@ class Usage:
         """
         input_tokens = _count(usage.get("prompt_tokens"))
         output_tokens = _count(usage.get("completion_tokens"))
-        if not (usage.get("prompt_tokens_details") or usage.get("completion_tokens_details")):
-            return cls(input_tokens, output_tokens)
         prompt_details = _object(usage.get("prompt_tokens_details"))
         completion_details = _object(usage.get("completion_tokens_details"))
+        if not (any(prompt_details.values()) or any(completion_details.values())):
+            return cls(input_tokens, output_tokens)
         cache_read = min(_count(prompt_details.get("cached_tokens")), input_tokens)
         cache_write = min(_count(prompt_details.get("cache_write_tokens")), input_tokens - cache_read)
         written = _object(prompt_details.get("cache_write_tokens_details"))

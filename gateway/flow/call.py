@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ThriftgateError, UpstreamError
 from gateway.core.events import CacheVerdict, Endpoint, Outcome, RequestFinished
 from gateway.core.options import Options
 from gateway.core.plan import Model, Plan
-from gateway.core.pricing import from_nano, to_nano
 from gateway.core.review import Reviewed
 from gateway.core.savings import Account, Cause, OverheadKind, Paid, account_of
 from gateway.core.service import Service
@@ -42,8 +40,9 @@ class Call:
 class Trail:
     """What has happened to a call so far. The walk writes it, the answer's headers and the one event read it.
 
-    `usage` and `cost_usd` are all that was charged, failed attempts included; `answered` and `answer_usd` are the
-    answer's own, which savings are computed from, and `thrown_away_usd` what answers cost that a better one replaced.
+    `usage` and `cost_nano_usd` are all that was charged, failed attempts included; `answered` and `answer_nano_usd` are
+    the answer's own, which savings are computed from, and `thrown_away_nano_usd` what answers cost that a better one
+    replaced.
     `cause` is why nothing was paid for it, None when a model was asked. `compared` is what it is compared with.
     `standings` are the budgets' at the last hold; `stepped_down` is the code of the refusal after which only what costs
     less was asked, "" when no budget refused. `asked` is how often each host was asked, by its id, and `passed_over`
@@ -64,10 +63,10 @@ class Trail:
     passed_over: list[str] = field(default_factory=list)
     dropped: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
-    cost_usd: Decimal = Decimal(0)
+    cost_nano_usd: int = 0
     answered: Usage = field(default_factory=Usage)
-    answer_usd: Decimal = Decimal(0)
-    thrown_away_usd: Decimal = Decimal(0)
+    answer_nano_usd: int = 0
+    thrown_away_nano_usd: int = 0
     cause: Cause | None = None
     standings: tuple[Standing, ...] = ()
     stepped_down: str = ""
@@ -79,13 +78,13 @@ class Trail:
     error: ThriftgateError | None = None
     _account: tuple[object, Account] | None = None
 
-    def charged(self, usage: Usage, cost_usd: Decimal, *, answer: bool) -> None:
+    def charged(self, usage: Usage, nano_usd: int, *, answer: bool) -> None:
         """A flight has landed. `answer`: it gave one, which is the request's unless another follows."""
         self.usage = self.usage + usage if self.usage.total_tokens else usage
-        self.cost_usd += cost_usd
+        self.cost_nano_usd += nano_usd
         if answer:
-            self.thrown_away_usd += self.answer_usd
-            self.answered, self.answer_usd = usage, cost_usd
+            self.thrown_away_nano_usd += self.answer_nano_usd
+            self.answered, self.answer_nano_usd = usage, nano_usd
 
     def route_reasons(self) -> tuple[str, ...]:
         """Why this model answers."""
@@ -94,18 +93,18 @@ class Trail:
 
     def account(self) -> Account:
         """Against the baseline, once all that will be charged has been. Asked twice, for headers and for the event."""
-        known = (self.answered, self.answer_usd, self.cost_usd, self.cause, self.model, self.compared)
+        known = (self.answered, self.answer_nano_usd, self.cost_nano_usd, self.cause, self.model, self.compared)
         if self._account is None or self._account[0] != known:
             self._account = known, self._accounted()
         return self._account[1]
 
     def _accounted(self) -> Account:
         beside: dict[OverheadKind, int] = {}
-        if self.cost_usd != self.answer_usd:
-            beside["escalation"] = to_nano(self.thrown_away_usd)
-            beside["failed_attempt"] = to_nano(self.cost_usd - self.answer_usd - self.thrown_away_usd)
+        if self.cost_nano_usd != self.answer_nano_usd:
+            beside["escalation"] = self.thrown_away_nano_usd
+            beside["failed_attempt"] = self.cost_nano_usd - self.answer_nano_usd - self.thrown_away_nano_usd
         asked = self.model if self.cause is None else None
-        paid = Paid(self.answered, asked, to_nano(self.answer_usd), self.cause, beside)
+        paid = Paid(self.answered, asked, self.answer_nano_usd, self.cause, beside)
         return account_of(paid, self.compared.baseline, self.call.asked_at_s)
 
     def last_month_nano_usd(self) -> int:
@@ -135,19 +134,19 @@ class Trail:
             cache=self.cache,
             attempts=self.attempts,
             usage=self.usage,
-            cost_usd=self.cost_usd,
-            saved_usd=from_nano(account.net_nano_usd),
+            cost_nano_usd=self.cost_nano_usd,
+            saved_nano_usd=account.net_nano_usd,
             saved_by=account.chief_cause,
             duration_s=now_s - self.call.started_s,
             first_token_s=self.first_chunk_s,
             error_code=(self.error.code or self.error.type) if self.error else None,
             reasons=(*self.route_reasons(), *filter(None, (self.cache_reason,))),
             baseline=account.baseline,
-            baseline_usd=from_nano(account.baseline_nano_usd),
+            baseline_nano_usd=account.baseline_nano_usd,
             savings=account.savings,
             overheads=account.overheads,
             last_month=self.compared.last_month.name if self.compared.last_month else None,
-            last_month_usd=from_nano(self.last_month_nano_usd()),
+            last_month_nano_usd=self.last_month_nano_usd(),
             trace_parent=self.call.trace_parent,
             review="" if self.review is None else str(self.review),
         )
@@ -170,8 +169,8 @@ def turned_away(
         cache="bypass",
         attempts=0,
         usage=Usage(),
-        cost_usd=Decimal(0),
-        saved_usd=Decimal(0),
+        cost_nano_usd=0,
+        saved_nano_usd=0,
         saved_by=None,
         duration_s=duration_s,
         first_token_s=None,

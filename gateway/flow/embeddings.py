@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,7 +16,6 @@ from gateway.core.errors import Forbidden, InvalidRequest, ModelNotFound, Thrift
 from gateway.core.estimate import CHARS_PER_TOKEN
 from gateway.core.events import RequestFinished
 from gateway.core.plan import Catalog, Model
-from gateway.core.pricing import from_nano, to_nano
 from gateway.core.savings import Account, Overhead
 from gateway.core.service import Service
 from gateway.core.usage import Usage
@@ -44,7 +42,7 @@ class Embedded:
 
     body: dict[str, Any]
     model: Model
-    cost_usd: Decimal
+    nano_usd: int
 
 
 @dataclass(slots=True)
@@ -53,7 +51,7 @@ class _Bill:
 
     model: Model | None = None
     usage: Usage = field(default_factory=Usage)
-    cost_usd: Decimal = Decimal(0)
+    nano_usd: int = 0
 
 
 class Embeddings:
@@ -87,7 +85,7 @@ class Embeddings:
         try:
             model = bill.model = self._model(call)
             body = await self._held(call, model, bill)
-            return Embedded(body, model, bill.cost_usd)
+            return Embedded(body, model, bill.nano_usd)
         except BaseException as error:
             failure = error
             raise
@@ -111,9 +109,8 @@ class Embeddings:
             bill.usage = likely
             raise
         finally:
-            nano_usd = model.price.charge(bill.usage, call.asked_at_s)
-            bill.cost_usd = from_nano(nano_usd)
-            await shielded(self._ledger.settle(hold, Amount(bill.usage.total_tokens, nano_usd)))
+            bill.nano_usd = model.price.charge(bill.usage, call.asked_at_s)
+            await shielded(self._ledger.settle(hold, Amount(bill.usage.total_tokens, bill.nano_usd)))
 
     async def _embed(self, request: EmbeddingsRequest, model: Model) -> dict[str, Any]:
         if model.provider != self.OWN:
@@ -163,21 +160,21 @@ class Embeddings:
             cache="bypass",
             attempts=1,
             usage=bill.usage,
-            cost_usd=bill.cost_usd,
-            saved_usd=Decimal(0),
+            cost_nano_usd=bill.nano_usd,
+            saved_nano_usd=0,
             saved_by=None,
             duration_s=self._clock.monotonic_s() - call.started_s,
             first_token_s=None,
             error_code=(error.code or error.type) if error else None,
             baseline=account.baseline,
-            baseline_usd=from_nano(account.baseline_nano_usd),
+            baseline_nano_usd=account.baseline_nano_usd,
             overheads=account.overheads,
         )
 
 
 def _account(bill: _Bill, *, answered: bool) -> Account:
     """The model that was named is its own baseline: nothing is saved, and what a failure cost is an overhead."""
-    nano_usd = to_nano(bill.cost_usd)
+    nano_usd = bill.nano_usd
     if bill.model is None:
         return Account()
     if answered:

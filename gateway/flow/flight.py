@@ -28,7 +28,6 @@ from gateway.core.errors import OutOfTime, UnsupportedParameter, UpstreamError, 
 from gateway.core.estimate import prompt_likely
 from gateway.core.options import Options
 from gateway.core.plan import Model
-from gateway.core.pricing import from_nano
 from gateway.core.usage import Usage
 from gateway.flow.call import Trail
 from gateway.flow.hosts import Hosts
@@ -119,7 +118,7 @@ class Flight:
         finally:
             usage = await self._used()
             nano_usd = self.model.price.charge(usage, self._trail.call.asked_at_s)
-            self._trail.charged(usage, from_nano(nano_usd), answer=self._answers)
+            self._trail.charged(usage, nano_usd, answer=self._answers)
             await self._ground.ledger.settle(self._hold, Amount(usage.total_tokens, nano_usd))
 
     @property

@@ -25,6 +25,7 @@ from gateway.core.errors import ThriftgateError
 from gateway.core.events import HitChecked
 from gateway.core.false_hits import Verdict
 from gateway.core.plan import Model, Plan
+from gateway.core.pricing import from_nano
 from gateway.core.sampling import is_chosen
 from gateway.core.tiers import Tier
 from gateway.flow.call import Call, Trail
@@ -122,7 +123,7 @@ class LightShadow:
             pass  # Dispatch has told which attempt failed; the verdict stays unknown
         finally:
             self._running -= 1
-            self._tell(call, strongest, check, again.cost_usd, judging.cost_usd)
+            self._tell(call, strongest, check, again.cost_nano_usd, judging.cost_nano_usd)
 
     async def _compared(self, judging: Trail, light: str, heavy: str) -> _Check:
         likeness = await self._meaning.likeness(light, heavy)
@@ -134,9 +135,10 @@ class LightShadow:
             by_judge = None
         return replace(by_judge, likeness=likeness) if by_judge else _Check(by_vectors, likeness)
 
-    def _tell(self, call: Call, strongest: Model, check: _Check, again_usd: Decimal, judge_usd: Decimal) -> None:
+    def _tell(self, call: Call, strongest: Model, check: _Check, again_nano_usd: int, judge_nano_usd: int) -> None:
         service = call.service.name
-        self._spend.add(service, again_usd + judge_usd, self._clock.unix_s())
+        nano_usd = again_nano_usd + judge_nano_usd
+        self._spend.add(service, from_nano(nano_usd), self._clock.unix_s())
         self._observer.tell(
             HitChecked(
                 request_id=call.id,
@@ -145,11 +147,11 @@ class LightShadow:
                 verdict=check.verdict,
                 judged=check.judged,
                 likeness=check.likeness,
-                cost_usd=again_usd + judge_usd,
+                cost_nano_usd=nano_usd,
                 false_hit_rate=0.0,
                 low=0.0,
                 high=1.0,
-                judge_usd=judge_usd,
+                judge_nano_usd=judge_nano_usd,
                 of="light",
                 light_better=check.light_better,
             )

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from gateway.core.chat import ChatRequest, parse_chat, text_of
 from gateway.core.chunks import Completion
@@ -97,7 +96,7 @@ class Shadow:
             pass  # Dispatch has told which attempt failed; the verdict stays unknown
         finally:
             self._running -= 1
-            self._tell(call, model, check, again.cost_usd + check.cost_usd)
+            self._tell(call, model, check, again.cost_nano_usd + check.nano_usd)
 
     async def _compared(self, call: Call, served: Completion, fresh: Completion) -> _Check:
         one, two = said(served), said(fresh)
@@ -110,9 +109,9 @@ class Shadow:
             judged = read_verdict(said(await self._dispatch.answer(trail, self._rules.judge)))
         except ThriftgateError:
             judged = "unknown"
-        return _Check(by_vectors if judged == "unknown" else judged, likeness, judged != "unknown", trail.cost_usd)
+        return _Check(by_vectors if judged == "unknown" else judged, likeness, judged != "unknown", trail.cost_nano_usd)
 
-    def _tell(self, call: Call, model: Model, check: _Check, cost_usd: Decimal) -> None:
+    def _tell(self, call: Call, model: Model, check: _Check, nano_usd: int) -> None:
         service = call.service.name
         closed = self._false_hits.checked(service, check.verdict)
         tally = self._false_hits.tally(service)
@@ -125,11 +124,11 @@ class Shadow:
                 verdict=check.verdict,
                 judged=check.judged,
                 likeness=check.likeness,
-                cost_usd=cost_usd,
+                cost_nano_usd=nano_usd,
                 false_hit_rate=tally.rate,
                 low=low,
                 high=high,
-                judge_usd=check.cost_usd,
+                judge_nano_usd=check.nano_usd,
             )
         )
         if closed:
@@ -138,12 +137,12 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """`cost_usd` is the judge's."""
+    """`nano_usd` is the judge's."""
 
     verdict: Verdict
     likeness: float | None = None
     judged: bool = False
-    cost_usd: Decimal = Decimal(0)
+    nano_usd: int = 0
 
 
 def said(completion: Completion) -> str:

@@ -10,7 +10,6 @@ from contextlib import aclosing
 import orjson
 
 from gateway.core.errors import ThriftgateError
-from gateway.core.pricing import to_nano
 from gateway.dialects.served.api import bug
 from gateway.dialects.served.rendering import Rendering
 from gateway.flow.call import Call, Trail
@@ -115,7 +114,7 @@ def _money(trail: Trail) -> dict[str, str]:
     """What is known when the answer has ended."""
     account = trail.account()
     headers = {
-        "x-thriftgate-cost-usd": usd(to_nano(trail.cost_usd)),
+        "x-thriftgate-cost-usd": usd(trail.cost_nano_usd),
         "x-thriftgate-saved-usd": usd(account.net_nano_usd),
     }
     if account.baseline is not None:

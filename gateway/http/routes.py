@@ -15,7 +15,6 @@ from gateway.core.events import Endpoint
 from gateway.core.options import parse_options
 from gateway.core.plan import Catalog
 from gateway.core.planning import make_plan
-from gateway.core.pricing import to_nano
 from gateway.core.trace_context import trace_parent
 from gateway.dialects.served.api import ANTHROPIC, OPENAI, Api
 from gateway.dialects.served.chat import read_chat
@@ -111,7 +110,7 @@ class HotRoutes:
                     "x-thriftgate-model": embedded.model.name,
                     "x-thriftgate-provider": embedded.model.provider,
                     "x-thriftgate-cache": "bypass",
-                    "x-thriftgate-cost-usd": usd(to_nano(embedded.cost_usd)),
+                    "x-thriftgate-cost-usd": usd(embedded.nano_usd),
                 }
                 await exchange.respond(200, headers, orjson.dumps(embedded.body))
         finally:

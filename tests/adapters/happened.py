@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from gateway.core.events import RequestFinished
 from gateway.core.savings import CauseSaved
 from gateway.core.usage import Usage
@@ -21,12 +19,12 @@ ANSWERED = RequestFinished(
     cache="miss",
     attempts=1,
     usage=Usage(100, 20, cache_read_tokens=30, cache_write_tokens=10),
-    cost_usd=Decimal("0.25"),
-    saved_usd=Decimal("0.75"),
+    cost_nano_usd=250_000_000,
+    saved_nano_usd=750_000_000,
     saved_by="tier",
     duration_s=0.2,
     first_token_s=0.03,
     baseline="opus",
-    baseline_usd=Decimal(1),
+    baseline_nano_usd=1_000_000_000,
     savings=(CauseSaved("tier", 750_000_000),),
 )

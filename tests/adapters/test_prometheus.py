@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
 
@@ -30,8 +29,8 @@ from tests.adapters.happened import ANSWERED
 HIT = replace(
     ANSWERED,
     cache="hit",
-    cost_usd=Decimal(0),
-    saved_usd=Decimal(1),
+    cost_nano_usd=0,
+    saved_nano_usd=1_000_000_000,
     saved_by="exact_cache",
     savings=(CauseSaved("exact_cache", 1_000_000_000),),
 )
@@ -85,7 +84,7 @@ def test_who_joined_anothers_flight_charges_nothing_saves_and_is_no_hit(metrics:
 
 
 def test_nothing_saved_has_no_cause(metrics: PrometheusMetrics) -> None:
-    metrics.tell(replace(ANSWERED, saved_usd=Decimal(0), saved_by=None, savings=()))
+    metrics.tell(replace(ANSWERED, saved_nano_usd=0, saved_by=None, savings=()))
     assert value(metrics, "saved_usd_total", service="shop", cause="tier") is None
 
 
@@ -98,8 +97,8 @@ def test_a_request_that_reached_no_model_has_none(metrics: PrometheusMetrics) ->
         model=None,
         provider=None,
         usage=Usage(),
-        cost_usd=Decimal(0),
-        saved_usd=Decimal(0),
+        cost_nano_usd=0,
+        saved_nano_usd=0,
         first_token_s=None,
     )
     metrics.tell(refused)
@@ -172,8 +171,8 @@ def test_two_gateways_in_one_process_count_apart(metrics: PrometheusMetrics) -> 
 
 
 def test_a_checked_hit_shows_the_services_rate_with_its_interval(metrics: PrometheusMetrics) -> None:
-    metrics.tell(HitChecked("req_1", "shop", "flash", "different", False, 0.1, Decimal("0.25"), 0.5, 0.2, 0.8))
-    metrics.tell(HitChecked("req_2", "shop", "flash", "same", True, 0.9, Decimal("0.25"), 0.25, 0.1, 0.6))
+    metrics.tell(HitChecked("req_1", "shop", "flash", "different", False, 0.1, 250_000_000, 0.5, 0.2, 0.8))
+    metrics.tell(HitChecked("req_2", "shop", "flash", "same", True, 0.9, 250_000_000, 0.25, 0.1, 0.6))
     assert value(metrics, "semantic_checked_total", service="shop", verdict="different") == 1
     assert value(metrics, "shadow_cost_usd_total", service="shop") == 0.5
     ends = ("semantic_false_hit_rate_low", "semantic_false_hit_rate", "semantic_false_hit_rate_high")
@@ -233,11 +232,10 @@ def test_processes_add_up_to_what_one_would_have(metrics: PrometheusMetrics) -> 
     def told(*all_metrics: PrometheusMetrics) -> None:
         for number in range(10):
             teller = all_metrics[number % len(all_metrics)]
-            teller.tell(replace(ANSWERED, cost_usd=Decimal(number) / 1_000_000_000))
+            teller.tell(replace(ANSWERED, cost_nano_usd=number))
             teller.tell(replace(HIT, duration_s=number / 10))
             verdict: Verdict = "same" if number % 3 else "different"
-            cost = Decimal(number) / 1_000_000_000
-            teller.tell(HitChecked("r", "shop", "flash", verdict, False, 0.1, cost, 0.0, 0.0, 0.0))
+            teller.tell(HitChecked("r", "shop", "flash", verdict, False, 0.1, number, 0.0, 0.0, 0.0))
 
     alone = [PrometheusMetrics(["shop"], ["deep"], ["flash"]) for _ in range(3)]
     told(*alone)
@@ -247,8 +245,7 @@ def test_processes_add_up_to_what_one_would_have(metrics: PrometheusMetrics) -> 
 
 def test_what_was_paid_beside_answers_is_counted_by_kind(metrics: PrometheusMetrics) -> None:
     metrics.tell(replace(ANSWERED, overheads=(Overhead("failed_attempt", 5), Overhead("escalation", 7))))
-    cost, judge = Decimal("0.000000009"), Decimal("0.000000002")
-    metrics.tell(HitChecked("req_1", "shop", "flash", "same", True, 0.9, cost, 0.0, 0.0, 0.0, judge))
+    metrics.tell(HitChecked("req_1", "shop", "flash", "same", True, 0.9, 9, 0.0, 0.0, 0.0, 2))
     kinds = ("failed_attempt", "escalation", "shadow", "judge")
     told = [value(metrics, "overhead_usd_total", service="shop", kind=kind) for kind in kinds]
     assert told == [5e-9, 7e-9, 7e-9, 2e-9]
@@ -258,7 +255,13 @@ def test_the_baseline_less_the_savings_and_with_the_overheads_is_the_cost(metric
     metrics.tell(ANSWERED)
     metrics.tell(HIT)
     metrics.tell(
-        replace(ANSWERED, cost_usd=Decimal("0.5"), savings=(), overheads=(Overhead("failed_attempt", 250_000_000),))
+        replace(
+            ANSWERED,
+            cost_nano_usd=500_000_000,
+            baseline_nano_usd=250_000_000,
+            savings=(),
+            overheads=(Overhead("failed_attempt", 250_000_000),),
+        )
     )
     assert value(metrics, "baseline_usd_total", service="shop") == 1 + 1 + 0.25
 
@@ -266,7 +269,7 @@ def test_the_baseline_less_the_savings_and_with_the_overheads_is_the_cost(metric
 def test_what_costs_nothing_and_is_not_declared_free_is_unpriced(metrics: PrometheusMetrics) -> None:
     metrics.learn([], [], ["own"], free=["own"])
     for model in ("flash", "own"):
-        metrics.tell(replace(ANSWERED, model=model, cost_usd=Decimal(0)))
+        metrics.tell(replace(ANSWERED, model=model, cost_nano_usd=0))
     metrics.tell(HIT)
     assert value(metrics, "unpriced_requests_total", provider="deep", model="flash") == 1
     assert value(metrics, "unpriced_requests_total", provider="deep", model="own") is None

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import orjson
@@ -15,7 +14,7 @@ from gateway.core.ledger_lines import told_record
 from gateway.core.totals import NOTHING, PartKey, decode
 from tests.adapters.happened import ANSWERED
 
-CHECKED = HitChecked("req_1", "shop", "flash", "same", False, 0.9, Decimal("0.000000007"), 0.0, 0.0, 0.1)
+CHECKED = HitChecked("req_1", "shop", "flash", "same", False, 0.9, 7, 0.0, 0.0, 0.1)
 DAY_S = 86_400
 
 

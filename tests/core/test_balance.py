@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -15,7 +14,7 @@ from tests.adapters.happened import ANSWERED
 
 NOON_S = 1_800_000_000.0
 TODAY = ("shop", "2027-01-15")
-CHECKED = HitChecked("req_1", "shop", "flash", "same", False, 0.9, Decimal("0.000000030"), 0.0, 0.0, 0.1)
+CHECKED = HitChecked("req_1", "shop", "flash", "same", False, 0.9, 30, 0.0, 0.0, 0.1)
 
 
 def entry(kind: EntryKind, id: str, nano_usd: int, at_s: float = NOON_S) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def entry(kind: EntryKind, id: str, nano_usd: int, at_s: float = NOON_S) -> dict
 
 
 def bill(nano_usd: int, at_s: float = NOON_S, request_id: str = "req_1") -> dict[str, Any]:
-    told = replace(ANSWERED, request_id=request_id, cost_usd=Decimal(nano_usd) / 10**9)
+    told = replace(ANSWERED, request_id=request_id, cost_nano_usd=nano_usd)
     return as_read(told_record(told, at_s))
 
 

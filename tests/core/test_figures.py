@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from tests.core.told import DAY_S, NOON_S, moments, requests
 
 SUNDAY_S = NOON_S - DAY_S
 LAST_MONTH_S = NOON_S - 30 * DAY_S
-SEARCHED = replace(SAVED, service="search", tier="heavy", model="opus", cost_usd=Decimal(3))
+SEARCHED = replace(SAVED, service="search", tier="heavy", model="opus", cost_nano_usd=3_000_000_000)
 
 
 def test_today_this_month_and_the_range_are_apart() -> None:

@@ -33,7 +33,7 @@ def test_a_line_from_before_there_were_baselines_claims_nothing() -> None:
     new = ("baseline", "baseline_nano_usd", "savings", "overheads", "last_month", "last_month_nano_usd")
     old = {name: value for name, value in line(ANSWERED).items() if name not in new}
     read = finished_of(old)
-    assert read.cost_usd == ANSWERED.cost_usd
+    assert read.cost_nano_usd == ANSWERED.cost_nano_usd
     assert (read.baseline, read.savings, read.overheads) == (None, (), ())
 
 
@@ -46,5 +46,5 @@ def test_a_line_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
 def test_a_line_without_its_cost_is_refused() -> None:
     whole = line(ANSWERED)
     del whole["cost_nano_usd"]
-    with pytest.raises(TypeError, match="cost_usd"):
+    with pytest.raises(TypeError, match="cost_nano_usd"):
         finished_of(whole)

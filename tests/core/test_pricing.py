@@ -264,6 +264,29 @@ def test_money_is_rounded_half_to_even() -> None:
     assert [to_nano(usd) for usd in halves] == [0, 2, 2, 4]
 
 
+ANY_RATES = st.builds(
+    Rates, *[st.decimals(0, 1_000, places=12)] * 2, *[st.none() | st.decimals(0, 1_000, places=3)] * 5
+)
+"""Also finer than a femto-dollar a token, as those of hardware by the hour are."""
+
+
+@given(RATES | ANY_RATES, USAGES)
+def test_what_is_charged_is_the_cost_rounded_once(rates: Rates, usage: Usage) -> None:
+    assert rates.charge(usage) == to_nano(rates.cost(usage))
+
+
+@given(st.integers(0, 10), st.integers(0, 1))
+def test_half_a_nano_dollar_is_charged_to_even_as_it_is_stored(output_tokens: int, coarse: int) -> None:
+    rate, usage = Rates(output_usd=Decimal("0.0005") + coarse * Decimal("1e-12")), Usage(0, output_tokens)
+    assert rate.charge(usage) == to_nano(rate.cost(usage))
+
+
+@given(RATES | ANY_RATES, COUNTS, COUNTS)
+def test_a_bound_is_rounded_up(rates: Rates, input_tokens: int, output_tokens: int) -> None:
+    cost = from_nano(rates.bound(input_tokens, output_tokens)) - rates.cost(Usage(input_tokens, output_tokens))
+    assert 0 <= cost < from_nano(1)
+
+
 @given(UNDATED, USAGES, MOMENTS)
 def test_rounding_moves_a_cost_by_half_a_nano_dollar_at_most(price: Price, usage: Usage, when: float) -> None:
     assert abs(from_nano(price.charge(usage, when)) - price.cost(usage, when)) <= Decimal("0.5e-9")

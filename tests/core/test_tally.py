@@ -3,14 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from itertools import groupby
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.events import CacheVerdict, HitChecked, RequestFinished
-from gateway.core.pricing import to_nano
 from gateway.core.savings import CauseSaved, Overhead
 from gateway.core.tally import OTHER, Tally, date_of, day_of, first_kept_day, today
 from gateway.core.totals import KEPT_REQUESTS, NOTHING, Kind, PartKey, Sums, Totals, decode, merged
@@ -22,13 +20,13 @@ MONDAY = 20_780
 SAVED = replace(
     ANSWERED,
     baseline="opus",
-    baseline_usd=Decimal("1.25"),
+    baseline_nano_usd=1_250_000_000,
     savings=(CauseSaved("tier", 1_100_000_000),),
     overheads=(Overhead("failed_attempt", 100_000_000),),
     last_month="terra",
-    last_month_usd=Decimal(3),
+    last_month_nano_usd=3_000_000_000,
 )
-CHECKED = HitChecked("req_1", "shop", "flash", "different", False, 0.1, Decimal("0.000000007"), 1.0, 0.2, 1.0)
+CHECKED = HitChecked("req_1", "shop", "flash", "different", False, 0.1, 7, 1.0, 0.2, 1.0)
 
 
 def tallied(events: Iterable[Told], max_rows: int = 1_000) -> Tally:
@@ -62,7 +60,7 @@ def test_a_request_is_counted_where_it_belongs() -> None:
 
 def test_what_a_cache_answered_charged_no_tokens() -> None:
     caches: tuple[CacheVerdict, ...] = ("hit", "semantic-hit", "joined")
-    sums = all_of(tallied([(replace(SAVED, cache=cache, cost_usd=Decimal(0)), NOON_S) for cache in caches]).totals())
+    sums = all_of(tallied([(replace(SAVED, cache=cache, cost_nano_usd=0), NOON_S) for cache in caches]).totals())
     assert (sums.requests, sums.input_tokens, sums.output_tokens) == (3, 0, 0)
 
 
@@ -88,8 +86,8 @@ def test_every_nano_dollar_is_in_the_sums(events: list[Told]) -> None:
     finished = [event for event, _ in events if isinstance(event, RequestFinished)]
     sums = all_of(totals)
     assert sums.requests == len(finished)
-    assert sums.cost_nano_usd == sum(to_nano(event.cost_usd) for event in finished)
-    assert sums.baseline_nano_usd == sum(to_nano(event.baseline_usd) for event in finished)
+    assert sums.cost_nano_usd == sum(event.cost_nano_usd for event in finished)
+    assert sums.baseline_nano_usd == sum(event.baseline_nano_usd for event in finished)
     for part, column in (("saved", sums.saved_nano_usd), ("baseline", sums.baseline_nano_usd)):
         assert sum(amount for key, amount in totals.parts.items() if key.part == part) == column
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import get_args
 
 from hypothesis import strategies as st
 
 from gateway.core.events import CacheVerdict, HitChecked, Outcome, RequestFinished
 from gateway.core.false_hits import Verdict
-from gateway.core.pricing import from_nano
 from gateway.core.savings import Cause, CauseSaved, Overhead, OverheadKind
 from gateway.core.trace_context import TraceParent
 from gateway.core.usage import Usage
@@ -27,7 +25,7 @@ overheads = st.lists(st.builds(Overhead, st.sampled_from(get_args(OverheadKind)[
 
 @st.composite
 def requests(draw: st.DrawFn) -> RequestFinished:
-    """Consistent ones: `baseline_usd - cost_usd` is what was saved less what was paid beside."""
+    """Consistent ones: `baseline_nano_usd - cost_nano_usd` is what was saved less what was paid beside."""
     saved, beside, cost = draw(savings), draw(overheads), draw(nano_usd)
     net = sum(one.nano_usd for one in saved) - sum(one.nano_usd for one in beside)
     baseline = draw(st.sampled_from([None, "opus", "terra"])) if cost + net >= 0 else None
@@ -39,16 +37,16 @@ def requests(draw: st.DrawFn) -> RequestFinished:
         cache=draw(st.sampled_from(get_args(CacheVerdict))),
         outcome=draw(st.sampled_from(get_args(Outcome))),
         usage=draw(st.builds(Usage, st.integers(0, 10**6), st.integers(0, 10**6))),
-        cost_usd=from_nano(cost),
-        saved_usd=from_nano(net) if baseline else Decimal(0),
+        cost_nano_usd=cost,
+        saved_nano_usd=net if baseline else 0,
         saved_by=None,
         reasons=tuple(draw(st.lists(st.text(max_size=8), max_size=2))),
         baseline=baseline,
-        baseline_usd=from_nano(cost + net) if baseline else Decimal(0),
+        baseline_nano_usd=cost + net if baseline else 0,
         savings=saved if baseline else (),
         overheads=beside,
         last_month=draw(st.sampled_from([None, "flash"])),
-        last_month_usd=draw(nano_usd.map(from_nano)),
+        last_month_nano_usd=draw(nano_usd),
         trace_parent=draw(st.none() | st.builds(TraceParent, st.text(), st.text(), st.booleans())),
     )
 
@@ -61,7 +59,7 @@ checks = st.builds(
     verdict=st.sampled_from(get_args(Verdict)),
     judged=st.booleans(),
     likeness=st.none() | st.floats(-1, 1),
-    cost_usd=nano_usd.map(from_nano),
+    cost_nano_usd=nano_usd,
     false_hit_rate=st.floats(0, 1),
     low=st.floats(0, 1),
     high=st.floats(0, 1),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ def comparison(id: str, outcome: Outcome) -> HitChecked:
         verdict,
         True,
         None,
-        Decimal(0),
+        0,
         0.0,
         0.0,
         1.0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -73,7 +72,7 @@ def test_one_service_may_be_learned_from_alone(tmp_path: Path) -> None:
 def compared(
     id: str, verdict: Literal["same", "different", "unknown"], of: Literal["hit", "light"] = "light"
 ) -> HitChecked:
-    return HitChecked(id, "search", "large", verdict, True, None, Decimal(0), 0.0, 0.0, 1.0, of=of)
+    return HitChecked(id, "search", "large", verdict, True, None, 0, 0.0, 0.0, 1.0, of=of)
 
 
 def test_a_light_answer_that_was_compared_with_a_heavy_one_needs_no_rating_and_goes_before_one(tmp_path: Path) -> None:

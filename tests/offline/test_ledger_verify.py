@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta, timezone
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ class Gateway:
         self.bill(request_id, nano_usd)
 
     def bill(self, request_id: str, nano_usd: int) -> None:
-        told = replace(ANSWERED, service="search", request_id=request_id, cost_usd=Decimal(nano_usd) / 10**9)
+        told = replace(ANSWERED, service="search", request_id=request_id, cost_nano_usd=nano_usd)
         LedgerEvents(self._file, self.clock).tell(told)
         self._file.flush()
 

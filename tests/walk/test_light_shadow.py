@@ -39,9 +39,9 @@ async def test_a_light_answer_that_a_judge_finds_as_good_is_the_same(
     assert answer.json()["choices"][0]["message"]["content"] == SMALL_SAYS
     assert (checked.of, checked.verdict, checked.judged, checked.model) == ("light", "same", True, "claude-opus-5-5")
     assert checked.request_id == answer.headers["x-request-id"]
-    assert checked.cost_usd > checked.judge_usd > 0
+    assert checked.cost_nano_usd > checked.judge_nano_usd > 0
     assert 'thriftgate_light_checked_total{service="default",verdict="same"} 1.0' in metrics
-    assert f'thriftgate_shadow_cost_usd_total{{service="default"}} {float(checked.cost_usd)}' in metrics
+    assert f'thriftgate_shadow_cost_usd_total{{service="default"}} {checked.cost_nano_usd / 10**9}' in metrics
     assert "thriftgate_semantic_checked_total{" not in metrics
 
 
@@ -113,4 +113,4 @@ async def test_a_check_has_a_line_of_the_ledger_with_its_cost(
     (line,) = [record for record in records if record["type"] == "check"]
     settled = [record["nano_usd"] for record in records if record["type"] == "settle" and record["id"].count(".") == 2]
     assert line["of"] == "light"
-    assert line["cost_nano_usd"] == sum(settled) == int(checked.cost_usd * 10**9)
+    assert line["cost_nano_usd"] == sum(settled) == checked.cost_nano_usd

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -52,9 +51,9 @@ async def test_a_hit_that_the_model_would_have_answered_alike_is_the_same(
     assert checked.likeness is not None
     assert checked.likeness > 0.99
     assert checked.request_id == answer.headers["x-request-id"]
-    assert checked.cost_usd > 0
+    assert checked.cost_nano_usd > 0
     assert 'thriftgate_semantic_checked_total{service="default",verdict="same"} 1.0' in metrics
-    assert f'thriftgate_shadow_cost_usd_total{{service="default"}} {float(checked.cost_usd)}' in metrics
+    assert f'thriftgate_shadow_cost_usd_total{{service="default"}} {checked.cost_nano_usd / 10**9}' in metrics
     assert 'thriftgate_semantic_false_hit_rate{service="default"} 0.0' in metrics
 
 
@@ -119,7 +118,7 @@ async def test_a_model_that_fails_is_no_verdict(
         await hit(gateway)
         checked = await gateway.events.next(HitChecked)
     assert checked.verdict == "unknown"
-    assert (checked.cost_usd, checked.low, checked.high) == (Decimal(0), 0.0, 1.0)
+    assert (checked.cost_nano_usd, checked.low, checked.high) == (0, 0.0, 1.0)
 
 
 async def test_a_check_spends_nothing_that_the_service_has_not_got(
@@ -134,7 +133,7 @@ async def test_a_check_spends_nothing_that_the_service_has_not_got(
     async with checking(tmp_path, config, headers) as gateway:
         await hit(gateway, headers)
         checked = await gateway.events.next(HitChecked)
-    assert (checked.verdict, checked.service, checked.cost_usd) == ("unknown", "shop", Decimal(0))
+    assert (checked.verdict, checked.service, checked.cost_nano_usd) == ("unknown", "shop", 0)
     assert len(openai_upstream.requests) == 1
 
 
