@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.ports import Clock
 
@@ -11,8 +11,7 @@ from gateway.ports import Clock
 _ENTRY_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     value: bytes
     owner: str
     expires_s: float

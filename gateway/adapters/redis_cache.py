@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.memory_cache import MemoryCache
@@ -38,8 +38,7 @@ _LINGER_S = 0.02
 """So long writes are gathered: under load one round trip, and one look at who owns what, serves several."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
+class _Write(NamedTuple):
     key: str
     value: bytes
     ttl_s: int
@@ -104,7 +103,12 @@ class RedisCache:
 
     async def get(self, key: str) -> bytes | None:
         value = self.at_hand(key)
-        return await self._get_from_redis(key) if value is None else value
+        if value is not None:
+            return value
+        try:
+            return self._taken(key, await self._link.ask("read", "GET", cached_answer(key)))
+        except RedisTrouble:
+            return None
 
     async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None:
         """Readable here at once, by other gateways soon. Values over MAX_VALUE_BYTES are not stored."""
@@ -116,7 +120,7 @@ class RedisCache:
             self._link.health.broken("queue full", f"over {self._max_waiting_bytes} bytes wait to be written")
             return
         before = self._waiting.pop(key, None)
-        self._waiting_bytes += len(value) - (len(before.value) if before is not None else 0)
+        self._waiting_bytes += len(value) if before is None else len(value) - len(before.value)
         self._waiting[key] = _Write(key, value, ttl_s, owner)
         self._behind.wake()
 
@@ -160,11 +164,8 @@ class RedisCache:
             pipeline.unlink(cached_answer(digest))
         return sum(await self._link.call("write", pipeline.execute))
 
-    async def _get_from_redis(self, key: str) -> bytes | None:
-        try:
-            stored = await self._link.ask("read", "GET", cached_answer(key))
-        except RedisTrouble:
-            return None
+    def _taken(self, key: str, stored: object) -> bytes | None:
+        """The value of what Redis has; from now on it is in memory too."""
         if not isinstance(stored, bytes) or len(stored) < _HEAD.size:
             return None
         expiry_ms, owner_bytes = _HEAD.unpack_from(stored)

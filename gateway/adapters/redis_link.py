@@ -12,7 +12,7 @@ A refusal (out of memory, read-only) does not open the breaker: it came at once,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
 from redis.exceptions import NoScriptError
@@ -94,12 +94,12 @@ class RedisLink:
                 raise NotAsked("the breaker opened")
             return await self._ask(what, command, twice)
 
-    async def ask(self, what: Literal["read", "write"], *words: Word, twice: bool = False) -> Any:
+    def ask(self, what: Literal["read", "write"], *words: Word, twice: bool = False) -> Coroutine[Any, Any, Any]:
         """As `call`, for a command that requests wait for: where there is one connection for these, it has the time-out
         and the patience with a busy loop, and nobody waits for a slot. Raises NoScriptError too."""
         if self._wire is None:
-            return await self.call(what, lambda: self._client.execute_command(*words), twice=twice)
-        return await self._ask_wire(what, (words,), twice)
+            return self.call(what, lambda: self._client.execute_command(*words), twice=twice)
+        return self._ask_wire(what, (words,), twice)
 
     async def ask_all(self, what: Literal["read", "write"], commands: Sequence[Sequence[Word]]) -> None:
         """The same for several commands, whose replies are of no interest unless one is refused."""

@@ -11,9 +11,13 @@ from gateway.flow.hosts import Hosts
 def candidates(plan: Plan, hosts: Mapping[str, Hosts]) -> tuple[tuple[Model, ...], tuple[str, ...]]:
     """A model whose queue is too long comes after those that answer sooner, and the reasons say so. It is still asked
     if they fail, and where there is no other."""
-    waits_s = {model.name: hosts[model.provider].too_long_s() for model in plan.attempts}
-    sooner = tuple(model for model in plan.attempts if waits_s[model.name] is None)
-    later = tuple(model for model in plan.attempts if waits_s[model.name] is not None)
-    if not sooner:
+    waits_s = {}
+    for model in plan.attempts:
+        wait_s = hosts[model.provider].too_long_s()
+        if wait_s is not None:
+            waits_s[model.name] = wait_s
+    if not waits_s or len(waits_s) == len(plan.attempts):
         return plan.attempts, ()
-    return (*sooner, *later), tuple(f"{model.name} has a queue of {waits_s[model.name]:.1f} s" for model in later)
+    sooner = (model for model in plan.attempts if model.name not in waits_s)
+    later = (model for model in plan.attempts if model.name in waits_s)
+    return (*sooner, *later), tuple(f"{name} has a queue of {wait_s:.1f} s" for name, wait_s in waits_s.items())
