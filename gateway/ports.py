@@ -200,6 +200,11 @@ class Hold:
     meters: tuple[str, ...] = ()
     standings: tuple[Standing, ...] = ()
 
+    @property
+    def is_reserved(self) -> bool:
+        """Whether the ledger keeps the amount from others; without a limit it is only counted, once it is spent."""
+        return any(budget.tokens is not None or budget.nano_usd is not None for budget in self.budgets)
+
 
 class Ledger(Protocol):
     """What each account has spent and reserved in its windows."""

@@ -17,11 +17,11 @@ class BudgetLevels:
         self._observer = observer
         self._silent_until_s: dict[tuple[Budget, Level], float] = {}
 
-    def risen(self, budget: Budget, before: Amount, after: Amount, now_s: float) -> None:
-        """Its use went from `before` to `after`. A rate is meant to be used up, again and again, and tells nothing."""
+    def risen(self, budget: Budget, by: Amount, after: Amount, now_s: float) -> None:
+        """Its use went up to `after`. A rate is meant to be used up, again and again, and tells nothing."""
         if budget.rate:
             return
-        was, share = budget.used_share(before), budget.used_share(after)
+        was, share = budget.used_share(after.beyond(by)), budget.used_share(after)
         for level, rung in _rungs(budget):
             if was < rung <= share and now_s >= self._silent_until_s.get((budget, level), 0.0):
                 self._silent_until_s[budget, level] = budget.resets_at_s(now_s)

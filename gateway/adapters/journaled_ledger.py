@@ -179,8 +179,8 @@ class JournaledLedger:
         return Entry("hold", self._clock.unix_s(), id, payer.name, payer.tag, tuple(meters), most, True, ledger_s)
 
     def _entry(self, kind: EntryKind, hold: Hold, amount: Amount) -> Entry:
-        now_s, reserved = self._clock.unix_s(), any(budget.limits() for budget in hold.budgets)
-        return Entry(kind, now_s, hold.id, hold.account, hold.tag, hold.meters, amount, reserved, hold.at_s)
+        now_s = self._clock.unix_s()
+        return Entry(kind, now_s, hold.id, hold.account, hold.tag, hold.meters, amount, hold.is_reserved, hold.at_s)
 
     def _write(self, entry: Entry) -> None:
         self._file.append(entry.record())

@@ -35,8 +35,8 @@ class Reply:
 
     def amounts(self, first: int, count: int) -> tuple[Amount, ...]:
         """So many pairs of tokens and nano-dollars, from the pair `first` on."""
-        pairs = range(2 * first, 2 * (first + count), 2)
-        return tuple(Amount(self.numbers[at], self.numbers[at + 1]) for at in pairs)
+        numbers = self.numbers
+        return tuple([Amount(numbers[at], numbers[at + 1]) for at in range(2 * first, 2 * (first + count), 2)])
 
 
 class LedgerScript:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from uuid import uuid4
 
@@ -161,7 +160,7 @@ class RedisLedger:
 
     async def settle(self, hold: Hold, actual: Amount) -> None:
         self._held.pop(hold.id, None)
-        if not any(budget.limits() for budget in hold.budgets):
+        if not hold.is_reserved:
             if hold.meters:
                 self._backlog.count(hold, actual)
                 self._behind.wake()
@@ -208,7 +207,7 @@ class RedisLedger:
     def _asking(self, id: str, payer: Payer, bid: Bid) -> Hold:
         """As it would be if all of the bid were granted now."""
         at_s, most = self.unix_s(), bid.most_output_tokens
-        meters = tuple(budget.meter(at_s) for budget in payer.budgets)
+        meters = tuple([budget.meter(at_s) for budget in payer.budgets])
         return Hold(id, payer.name, payer.tag, bid.amount(most), most, at_s, payer.budgets, meters)
 
     async def _ask_to_hold(self, asked: Hold, bid: Bid, walls: Sequence[Limits]) -> Reply:
@@ -230,13 +229,17 @@ class RedisLedger:
         (amount,), used = reply.amounts(0, 1), reply.amounts(1, len(asked.budgets))
         self._known.hear(asked.tag, asked.budgets, asked.meters, reply, 1)
         for budget, after in zip(asked.budgets, used, strict=True):
-            self._levels.risen(budget, after.beyond(amount), after, reply.now_s)
-        held = replace(
-            asked,
-            amount=amount,
-            output_tokens=amount.tokens - bid.prompt.tokens,
-            at_s=reply.now_s,
-            standings=_standings(asked.budgets, used, reply.now_s),
+            self._levels.risen(budget, amount, after, reply.now_s)
+        held = Hold(
+            asked.id,
+            asked.account,
+            asked.tag,
+            amount,
+            amount.tokens - bid.prompt.tokens,
+            reply.now_s,
+            asked.budgets,
+            asked.meters,
+            _standings(asked.budgets, used, reply.now_s),
         )
         self._held[held.id] = held
         self._renewing.wake()
@@ -324,7 +327,7 @@ def _overshoot(budgets: Sequence[Budget], before: Sequence[Amount], after: Seque
     """By how much a settlement pushed the budget that it pushed furthest beyond its limit, if any."""
     over = NOTHING
     for budget, was, now in zip(budgets, before, after, strict=True):
-        wall = Limits(budget.tokens, budget.nano_usd)
-        if budget.hard:
+        if budget.hard and budget.used_share(now) >= 1:
+            wall = Limits(budget.tokens, budget.nano_usd)
             over = over.or_more(wall.excess(now).beyond(wall.excess(was)))
     return over

@@ -24,7 +24,7 @@ class Slot(NamedTuple):
 
 class Books:
     """`open` are the holds that nothing has ended, by id. `sums` is what was spent, and `touched_s` when the last of it
-    was held; `uncounted` what no batch has had of it yet, by tag and meters: an entry whose amount is the sum.
+    was held.
 
     `behind_since_s` is since when settlements wait to be told to Redis, None when none does.
     """
@@ -32,9 +32,14 @@ class Books:
     def __init__(self) -> None:
         self.open: dict[str, Entry] = {}
         self.sums: dict[Slot, Amount] = {}
-        self.uncounted: dict[Counter, Entry] = {}
+        self._uncounted: dict[Counter, tuple[Entry, Amount]] = {}
         self.behind_since_s: float | None = None
         self.touched_s: dict[Slot, float] = {}
+
+    @property
+    def uncounted(self) -> dict[Counter, Entry]:
+        """What no batch has had of it yet, by tag and meters: the latest entry, whose amount is the sum."""
+        return {counter: replace(entry, amount=left) for counter, (entry, left) in self._uncounted.items()}
 
     def add(self, entry: Entry) -> None:
         if entry.kind in ("hold", "held"):
@@ -44,26 +49,27 @@ class Books:
         if entry.charges:
             self._charge(entry)
         elif entry.kind == "batch":
-            self._count(entry, self._uncounted(entry) - _least(self._uncounted(entry), entry.amount))
+            left = self._left(entry)
+            self._count(entry, left - _least(left, entry.amount))
 
     def _charge(self, entry: Entry) -> None:
         for slot in slots_of(entry):
             self._add(slot, entry.amount, entry.held_at_s)
         if entry.meters and not entry.reserved:
-            self._count(entry, self._uncounted(entry) + entry.amount)
+            self._count(entry, self._left(entry) + entry.amount)
 
     def _add(self, slot: Slot, amount: Amount, held_at_s: float) -> None:
         self.sums[slot] = self.sums.get(slot, NOTHING) + amount
         self.touched_s[slot] = held_at_s
 
-    def _uncounted(self, entry: Entry) -> Amount:
-        known = self.uncounted.get((entry.tag, entry.meters))
-        return known.amount if known else NOTHING
+    def _left(self, entry: Entry) -> Amount:
+        return self._uncounted.get((entry.tag, entry.meters), (entry, NOTHING))[1]
 
     def _count(self, entry: Entry, left: Amount) -> None:
-        self.uncounted.pop((entry.tag, entry.meters), None)
-        if left != NOTHING:
-            self.uncounted[entry.tag, entry.meters] = replace(entry, amount=left)
+        if left == NOTHING:
+            self._uncounted.pop((entry.tag, entry.meters), None)
+        else:
+            self._uncounted[entry.tag, entry.meters] = entry, left
 
     def spent(self, tag: str, meter: str, now_s: float) -> Amount:
         """In the window of now, if it slides; else in all of the meter."""
@@ -83,7 +89,7 @@ class Books:
             for entry in map(entry_of, head["open"]):
                 self.open[entry.id] = entry
             for entry in map(entry_of, head["uncounted"]):
-                self._count(entry, self._uncounted(entry) + entry.amount)
+                self._count(entry, self._left(entry) + entry.amount)
             for tag, meter, bucket, tokens, nano_usd, touched_s in head["sums"]:
                 self._add(Slot(tag, meter, bucket), Amount(tokens, nano_usd), touched_s)
         except (KeyError, TypeError, ValueError) as error:

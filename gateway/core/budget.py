@@ -7,7 +7,7 @@ All sums are integers: tokens, and nano-dollars. The ledger's script computes in
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.core.ladder import USUAL, Ladder, Rung
@@ -98,11 +98,19 @@ class Budget:
     pace_burst: float | None = None
     away: Away = "closed"
     rate: bool = False
+    _hash: int = field(init=False, repr=False, compare=False)
+    _latest: tuple[float, float, Window, str] | None = field(default=None, init=False, repr=False, compare=False)
+    """From when until when the window that was asked for last is the one of the moment, the window, and its meter."""
 
     def __post_init__(self) -> None:
         for kind, limit in self.limits():
             if not 0 <= limit <= MAX_LIMIT:
                 raise ValueError(f"a budget's {kind} limit is from 0 to {MAX_LIMIT}, not {limit}")
+        object.__setattr__(self, "_hash", hash((self.account, self.rule, self.tokens, self.nano_usd, self.hard)))
+
+    def __hash__(self) -> int:
+        """Computed once: budgets are keys of what is known of them, some ten times a request."""
+        return self._hash
 
     def limits(self) -> tuple[tuple[Kind, int], ...]:
         """The limits there are."""
@@ -111,11 +119,20 @@ class Budget:
 
     def window(self, unix_s: float) -> Window:
         """The window of the moment."""
-        return window_of(self.rule, unix_s)
+        return self._at(unix_s)[2]
 
     def meter(self, unix_s: float) -> str:
         """The id under which the window of the moment is counted: `search/day:2026-11-28`."""
-        return f"{self.account}/{self.window(unix_s).id}"
+        return self._at(unix_s)[3]
+
+    def _at(self, unix_s: float) -> tuple[float, float, Window, str]:
+        latest = self._latest
+        if latest is None or not latest[0] <= unix_s < latest[1]:
+            window = window_of(self.rule, unix_s)
+            begins_s = window.end_s - (self.rule.bucket_s or window.end_s - window.start_s)
+            latest = begins_s, window.end_s, window, f"{self.account}/{window.id}"
+            object.__setattr__(self, "_latest", latest)
+        return latest
 
     def wall(self, unix_s: float, rung: Rung = "wall") -> Limits:
         """What such an attempt may fill at that moment. A soft budget has no wall."""
@@ -174,11 +191,11 @@ class Payer:
     name: str
     tag: str
     budgets: tuple[Budget, ...] = ()
+    is_limited: bool = field(init=False, repr=False, compare=False)
+    """Whether any budget has a limit; if not, there is nothing to ask before an attempt."""
 
-    @property
-    def is_limited(self) -> bool:
-        """Whether any budget has a limit; if not, there is nothing to ask before an attempt."""
-        return any(budget.limits() for budget in self.budgets)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_limited", any(budget.limits() for budget in self.budgets))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from gateway.core.budget import Amount
 from gateway.core.events import BudgetLevel, Drawn, Event, HitChecked, PromptKept, Rated, RequestFinished
+from gateway.core.savings import CauseSaved, Overhead
+from gateway.core.trace_context import TraceParent
+from gateway.core.usage import Usage
 
 EntryKind = Literal["hold", "held", "void", "settle", "recovered", "batch"]
 Record = Mapping[str, Any]
@@ -42,18 +46,21 @@ ASIDE = "aside_"
 """What the id of a hold begins with that is put aside."""
 ENTRY_KINDS: frozenset[str] = frozenset(get_args(EntryKind))
 OTHER_KINDS = frozenset({"drawn", "request", "check", "level", "feedback", "prompt", "head", "behind", "even", "gap"})
-_TOLD: Mapping[type[object], tuple[str, tuple[str, ...]]] = {
-    told: (kind, tuple(field.name for field in fields(told)))
-    for told, kind in (
-        (RequestFinished, "request"),
-        (HitChecked, "check"),
-        (BudgetLevel, "level"),
-        (Drawn, "drawn"),
-        (Rated, "feedback"),
-        (PromptKept, "prompt"),
-    )
+_TOLD: Mapping[type[object], str] = {
+    RequestFinished: "request",
+    HitChecked: "check",
+    BudgetLevel: "level",
+    Drawn: "drawn",
+    Rated: "feedback",
+    PromptKept: "prompt",
 }
-"""Of each event that the ledger keeps: the type of its line, and its fields."""
+"""Of each event that the ledger keeps: the type of its line."""
+_NAMES = {
+    kind: tuple(field.name for field in fields(kind)) for kind in (*_TOLD, Usage, CauseSaved, Overhead, TraceParent)
+}
+_VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
+_NESTED = ("usage", "savings", "overheads", "trace_parent")
+"""The fields of a request that JSON has no type for. Written as dicts: orjson takes 14 µs more for the dataclasses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +150,24 @@ def billed_by(hold_id: str) -> tuple[Literal["request", "check"], str]:
 
 def told_record(event: Event, at_s: float) -> dict[str, Any] | None:
     """The line of an event, with every field it has; None for one that the ledger does not keep."""
-    if type(event) not in _TOLD:
+    kind = _TOLD.get(type(event))
+    if kind is None:
         return None
-    kind, names = _TOLD[type(event)]
-    return {"type": kind, "at": at_s} | {name: getattr(event, name) for name in names}
+    record = {"type": kind, "at": at_s, **_named(event)}
+    if kind == "request":
+        for name in _NESTED:
+            record[name] = _plain(record[name])
+    return record
+
+
+def _named(value: object) -> dict[str, Any]:
+    return dict(zip(_NAMES[type(value)], _VALUES[type(value)](value), strict=True))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_named(one) for one in value]
+    return None if value is None else _named(value)
 
 
 def check_kind(record: Record) -> str:

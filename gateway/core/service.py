@@ -45,16 +45,15 @@ class Service:
     policy: Policy = RULES
     review: Terms = NO_REVIEW
     tags: Mapping[str, str] = field(default_factory=dict)
+    payer: Payer = field(init=False, repr=False, compare=False)
+    """Who pays for what this service asks of others."""
+    unmetered: Payer = field(init=False, repr=False, compare=False)
+    """The same for local models, whose answers no budget counts, so that they outlast every budget."""
 
-    @property
-    def payer(self) -> Payer:
-        """Who pays for what this service asks of others."""
-        return Payer(self.name, self.ledger_tag or self.name, self.budgets or (counter_of(self.name),))
-
-    @property
-    def unmetered(self) -> Payer:
-        """The same for local models, whose answers no budget counts, so that they outlast every budget."""
-        return Payer(self.name, self.ledger_tag or self.name)
+    def __post_init__(self) -> None:
+        tag = self.ledger_tag or self.name
+        object.__setattr__(self, "payer", Payer(self.name, tag, self.budgets or (counter_of(self.name),)))
+        object.__setattr__(self, "unmetered", Payer(self.name, tag))
 
     def may_ask(self, *names: str) -> bool:
         """Whether any of these spellings of one model is allowed."""
