@@ -12,9 +12,8 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.http.exchange import LOSS, Loss
+from gateway.http.connection import Connection
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 _BACKLOG = 2_048
@@ -109,22 +108,6 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-class Connection(HttpToolsProtocol):
-    """uvicorn's, which also says by itself when it is lost: a task less for each request."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._loss = Loss()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {LOSS: self._loss}  # type: ignore[dict-item]  # in one process, any object will do
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._loss.happen()
 
 
 def _config(asgi: Asgi, drain_s: float) -> uvicorn.Config:

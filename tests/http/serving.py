@@ -13,7 +13,7 @@ from typing import Any, Literal
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.http_server import Connection
+from gateway.http.connection import Connection
 
 
 @dataclass(frozen=True)

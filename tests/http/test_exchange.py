@@ -11,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.core.budget import Budget
 from gateway.core.errors import BudgetExceeded, InvalidRequest, ThriftgateError, UpstreamOverloaded
 from gateway.core.window import WindowRule
+from gateway.http.connection import Connection
 from gateway.http.exchange import ClientLeft, Exchange, Loss, Message, Receive, Scope, Send, error_headers
-from gateway.http_server import Connection
 from tests.http.serving import Listening, Reply, reply, serving
 
 MAX_BYTES = 4_096
