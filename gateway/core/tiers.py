@@ -12,12 +12,12 @@ those were labelled light; 12 % of all were put below their label, nearly all of
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.core.features import Features
+from gateway.core.phrases import Phrases, beginnings
 
 
 class Tier(StrEnum):
@@ -59,12 +59,11 @@ class _Rules:
 
     def __init__(self, *rules: _Rule) -> None:
         self._rules = {f"rule{number}": rule for number, rule in enumerate(rules)}
-        either = "|".join(f"(?P<{name}>{rule.words})" for name, rule in self._rules.items())
-        self._pattern = re.compile(rf"\b(?:{either})(?!\w)")
+        self._phrases = Phrases({name: rule.words for name, rule in self._rules.items()})
 
-    def votes(self, question: str) -> tuple[int, list[str]]:
-        """The sum of the weights, and the labels in the order of the rules."""
-        found = {match.lastgroup for match in self._pattern.finditer(question)}
+    def votes(self, question: str, words: Set[str]) -> tuple[int, list[str]]:
+        """The sum of the weights, and the labels in the order of the rules. `words` are the question's `beginnings`."""
+        found = frozenset(self._phrases.found(question, words))
         fired = [rule for name, rule in self._rules.items() if name in found]
         return sum(rule.weight for rule in fired), [rule.label for rule in fired]
 
@@ -139,11 +138,12 @@ _MANY_CONSTRAINTS = 5
 def classify(features: Features) -> Classified:
     """The tier of one request; `reasons` is never empty."""
     question = features.question.strip().lower()
-    heavy, heavy_reasons = _HEAVY.votes(question)
+    words = beginnings(question)
+    heavy, heavy_reasons = _HEAVY.votes(question, words)
     heavy += _structural(features, heavy_reasons)
     if heavy >= 3:
         return Classified(Tier.HEAVY, tuple(heavy_reasons))
-    light, light_reasons = _LIGHT.votes(question)
+    light, light_reasons = _LIGHT.votes(question, words)
     if heavy == 0 and light > 0 and _is_small(features, light):
         return Classified(Tier.LIGHT, tuple(light_reasons))
     return Classified(Tier.MEDIUM, tuple(heavy_reasons + light_reasons) or ("no signal",))
