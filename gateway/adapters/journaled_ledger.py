@@ -33,12 +33,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from gateway.adapters.ledger_file import LedgerFile
 from gateway.adapters.ledger_reader import Damage
-from gateway.adapters.ledger_recovery import read_left
+from gateway.adapters.ledger_recovery import Left, read_left
+from gateway.adapters.ledger_tail import restore
 from gateway.adapters.redis_ledger import Rebuild
 from gateway.core.books import Books, budget_of
 from gateway.core.budget import LATE_MS, MAX_LIMIT, NOTHING, Amount, Bid, Payer
@@ -99,7 +101,7 @@ class JournaledLedger:
 
     async def recover(self) -> int:
         """Finish what a gateway that was killed has left in this folder; how many of its holds were still open."""
-        left = await asyncio.to_thread(read_left, self._file.folder, self._damaged)
+        left = await asyncio.to_thread(self._read_left)
         self._books = left.books
         open_holds = list(left.books.open.values())
         ended = [self._ended(entry) for entry in open_holds]
@@ -112,6 +114,11 @@ class JournaledLedger:
             await self._inner.settle(_hold_of(entry), entry.amount)
         self._file.start()
         return len(open_holds)
+
+    def _read_left(self) -> Left:
+        with suppress(OSError):  # a disk that takes nothing: the lines are read where they are
+            restore(self._file.folder)
+        return read_left(self._file.folder, self._damaged)
 
     async def stop(self) -> None:
         """The file last: what the ledger inside still has to count is written down before."""
@@ -224,7 +231,7 @@ class LedgerEvents:
     def tell(self, event: Event) -> None:
         record = told_record(event, self._clock.unix_s())
         if record is not None:
-            self._file.append(record, soon=True)
+            self._file.append(record)
 
 
 def _hold_of(entry: Entry) -> Hold:

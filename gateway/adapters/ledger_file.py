@@ -4,17 +4,18 @@ Files are named by UTC day and number (`2026-11-23.000001.ndjson`) and sort in t
 begins a file of its own, so a line that a `kill -9` tore is always the last of its file. A file also ends with its day
 and at `max_file_bytes`; the first line of each is the `head`, which says what a reader of this file alone must know.
 
-One `write` a line, without `fsync`: what was written survives the death of the process, and the last seconds may not
-survive the death of the machine. While the disk takes nothing, lines wait here, up to `MAX_WAITING_BYTES`; beyond that
-they are lost, and a `gap` line says how many. Requests never wait for the disk to mend.
+A line is at once in the file's tail (`ledger_tail`), and with others in the file, `_LINGER_S` later. Both survive the
+death of the process; there is no `fsync`, and the last seconds may not survive the death of the machine. While the disk
+takes nothing, lines wait here, up to `MAX_WAITING_BYTES`; beyond that they are lost, and a `gap` line says how many.
+Requests never wait for the disk to mend.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from errno import ENOSPC
 from pathlib import Path
@@ -24,6 +25,7 @@ import orjson
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.health import Health
+from gateway.adapters.ledger_tail import LedgerTail
 from gateway.ports import Clock, Observer
 
 Record = Mapping[str, Any]
@@ -40,7 +42,8 @@ _NOT_DELETED = "not deleted"
 
 
 class LedgerFile:
-    """One writer. Between `start` and `stop` a task of its own deletes files older than `keep_days`, one at a time."""
+    """One writer. Between `start` and `stop` tasks of its own write what lingers, and delete files older than
+    `keep_days`, one at a time."""
 
     def __init__(self, folder: Path, clock: Clock, observer: Observer, *, max_file_bytes: int, keep_days: int) -> None:
         self.folder = folder
@@ -50,14 +53,16 @@ class LedgerFile:
         self._max_file_bytes = max_file_bytes
         self._keep_days = keep_days
         self._fd: int | None = None
+        self._path = folder
+        self._tail: LedgerTail | None = None
         self._day = -1
         self._number = 0
         self._size_bytes = 0
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._lost_lines = 0
         self._retry_at_s = 0.0
-        self._lingering: asyncio.TimerHandle | None = None
+        self._lingering = Behind(self._drain_behind, pause_s=_LINGER_S)
         self._sweeping = Behind(self._sweep, pause_s=_SWEEP_PAUSE_S)
 
     def begin_with(self, head: Callable[[], Record]) -> None:
@@ -65,33 +70,30 @@ class LedgerFile:
         self._head = head
 
     def start(self) -> None:
+        self._lingering.start()
         self._sweeping.start()
         self._sweeping.wake()
 
     async def stop(self) -> None:
-        """Writes what waits, if the disk takes it. The next `append` would begin a new file."""
+        """Writes what waits, if the disk takes it; else the tail stays, for the next start. The next `append` would
+        begin a new file."""
         await self._sweeping.stop()
         self._retry_at_s = 0.0
-        self._drain()
+        await self._lingering.stop()
         self._close()
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
-    def append(self, record: Record, *, soon: bool = False) -> None:
-        """Write the line, or keep it until the disk takes it. `soon`: with the next line, or after `_LINGER_S`, for
-        what nothing waits for. Never raises."""
+    def append(self, record: Record) -> None:
+        """From here on the line outlives this process; or, while the disk takes nothing, is kept until it does. Never
+        raises."""
         day = int(record["at"] // _DAY_S)
-        if self._fd is None or self._size_bytes >= self._max_file_bytes or day != self._day:
-            self._drain()
+        if self._fd is None or self._size_bytes + self._waiting_bytes >= self._max_file_bytes or day != self._day:
+            self.flush()
             if not self._waiting:
                 self._turn(day)
         self._wait(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-        if not soon:
-            self._drain()
-        elif self._lingering is None:
-            self._lingering = asyncio.get_running_loop().call_later(_LINGER_S, self._drain)
-
-    def flush(self) -> None:
-        """Write what lingers."""
-        self._drain()
+        self._lingering.wake()
 
     def _turn(self, day: int) -> None:
         """The next file; it is made when its first line is written."""
@@ -107,12 +109,15 @@ class LedgerFile:
             return
         self._waiting.append(line)
         self._waiting_bytes += len(line)
+        if self._tail is None or not self._tail.add(line):
+            self.flush()
 
-    def _drain(self) -> None:
+    async def _drain_behind(self) -> bool:
+        self.flush()
+        return not (self._waiting or self._lost_lines)
+
+    def flush(self) -> None:
         """Everything that waits, in order. After a failure the disk is asked once in `_RETRY_S`, not at each line."""
-        if self._lingering is not None:
-            self._lingering.cancel()
-            self._lingering = None
         if self._retry_at_s and self._clock.monotonic_s() < self._retry_at_s:
             return
         try:
@@ -137,11 +142,16 @@ class LedgerFile:
     def _write(self, line: bytes) -> None:
         """All of it or nothing. Raises OSError."""
         fd = self._open() if self._fd is None else self._fd
-        written = os.write(fd, line)
+        written = os.pwrite(fd, line, self._size_bytes)
         if written < len(line):
             os.ftruncate(fd, self._size_bytes)
             raise OSError(ENOSPC, os.strerror(ENOSPC))
         self._size_bytes += written
+        if self._tail is not None:
+            self._tail.written(self._size_bytes)
+        else:
+            with suppress(OSError):  # without a tail each line is written at once
+                self._tail = LedgerTail.begin(self._path, self._size_bytes)
 
     def _open(self) -> int:
         """A file that was not there before, so that two processes never share one. Raises OSError."""
@@ -153,8 +163,8 @@ class LedgerFile:
         while self._fd is None:
             self._number += 1
             try:
-                path = self.folder / f"{day}.{self._number:06}{SUFFIX}"
-                self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+                self._path = self.folder / f"{day}.{self._number:06}{SUFFIX}"
+                self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except FileExistsError:
                 continue
         self._size_bytes = 0
@@ -162,6 +172,9 @@ class LedgerFile:
         return self._fd
 
     def _close(self) -> None:
+        if self._tail is not None:
+            self._tail.close(keep=bool(self._waiting))
+            self._tail = None
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

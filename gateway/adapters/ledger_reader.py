@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-_BUFFER_BYTES = 1024 * 1024
+from gateway.adapters.ledger_tail import lines_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,14 @@ def read_lines(path: Path, damaged: Callable[[Damage], None]) -> Iterator[tuple[
     promised nothing that anybody relied upon, because what it announces is done after it has been written.
     Raises OSError.
     """
-    with path.open("rb", buffering=_BUFFER_BYTES) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                record = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                if line.endswith(b"\n"):
-                    damaged(Damage(path, number, f"not JSON: {error.msg}"))
-                continue
-            if isinstance(record, dict):
-                yield number, record
-            else:
-                damaged(Damage(path, number, "not a JSON object"))
+    for number, line in enumerate(lines_of(path), 1):
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            if line.endswith(b"\n"):
+                damaged(Damage(path, number, f"not JSON: {error.msg}"))
+            continue
+        if isinstance(record, dict):
+            yield number, record
+        else:
+            damaged(Damage(path, number, "not a JSON object"))

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.ledger_file import LedgerFile, ledger_files
+from gateway.adapters.ledger_tail import lines_of, restore
 from gateway.adapters.redis_client import RedisClient, connect
 from gateway.adapters.redis_ledger import Rebuild, RedisLedger
 from gateway.core.books import Books
@@ -123,7 +124,7 @@ class World:
         await asyncio.gather(*self._dying, return_exceptions=True)
 
     def lines(self, *types: str) -> list[dict[str, Any]]:
-        read = [orjson.loads(line) for file in ledger_files(self.folder) for line in file.read_bytes().splitlines()]
+        read = [orjson.loads(line) for file in ledger_files(self.folder) for line in lines_of(file)]
         return [line for line in read if not types or line["type"] in types]
 
     def books(self) -> Books:
@@ -284,6 +285,7 @@ async def test_an_attempt_that_no_meter_counts_has_its_lines_all_the_same(world:
 
 async def test_a_line_that_says_nothing_is_told_and_does_not_keep_a_gateway_from_starting(world: World) -> None:
     await world.dies("before hold", fly, "other")
+    restore(world.folder)
     (file,) = ledger_files(world.folder)
     head, _, rest = file.read_bytes().partition(b"\n")
     file.write_bytes(head + b'\n{"type":"held"}\n' + rest)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import orjson
 import pytest
 
 from gateway.adapters.ledger_file import MAX_WAITING_BYTES, LedgerFile, ledger_files
+from gateway.adapters.ledger_tail import TAIL_BYTES, lines_of, restore
 from gateway.core.events import Degraded, Recovered
 from tests.fixtures.semantic import EventList, HandClock
 
@@ -28,6 +30,7 @@ class Writer:
     def write(self, *numbers: int, **fields: Any) -> None:
         for number in numbers:
             self.file.append({"type": "test", "at": self.clock.unix_s(), "n": number, **fields})
+            self.file.flush()
 
     def names(self) -> list[str]:
         return [path.name for path in ledger_files(self.folder)]
@@ -70,7 +73,7 @@ class FullDisk:
         resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
 
 
-def test_lines_are_in_the_file_at_once_in_order(writer: Writer) -> None:
+def test_lines_are_in_the_file_in_order(writer: Writer) -> None:
     writer.write(1, 2, 3)
     assert writer.lines() == [{"type": "test", "at": NOON_S, "n": n} for n in (1, 2, 3)]
     assert writer.names() == [f"{DAY}.000001.ndjson"]
@@ -162,7 +165,7 @@ def test_what_does_not_fit_while_waiting_is_counted_in_a_gap(
     clock.now_s += 1
     writer.write(6)
     assert writer.numbers() == [0, 1, 2, 6]
-    assert writer.lines()[-1] == {"type": "gap", "at": NOON_S + 1, "lines": 3}
+    assert writer.lines()[-2] == {"type": "gap", "at": NOON_S + 1, "lines": 3}
 
 
 def test_a_folder_that_cannot_be_made_is_told_and_harms_nobody(
@@ -185,3 +188,49 @@ async def test_files_older_than_the_days_to_keep_are_deleted_and_nothing_else(wr
         await writer.file.stop()
     assert [name.split(".")[0] for name in writer.names()] == ["2027-01-18", "2027-01-19", "2027-01-20"]
     assert other.exists()
+
+
+def test_a_line_is_there_at_once_and_written_with_others(writer: Writer) -> None:
+    writer.write(1)
+    size_bytes = ledger_files(writer.folder)[0].stat().st_size
+    for number in (2, 3):
+        writer.file.append({"type": "test", "at": NOON_S, "n": number})
+    assert ledger_files(writer.folder)[0].stat().st_size == size_bytes
+    assert [orjson.loads(line)["n"] for line in lines_of(ledger_files(writer.folder)[0])] == [1, 2, 3]
+    writer.file.flush()
+    assert writer.numbers() == [1, 2, 3]
+
+
+def test_more_lines_than_a_tail_holds_are_written_meanwhile(writer: Writer) -> None:
+    for number in range(9):
+        writer.file.append({"type": "test", "at": NOON_S, "n": number, "padding": "x" * (TAIL_BYTES // 4)})
+    (path,) = ledger_files(writer.folder)
+    assert path.stat().st_size > TAIL_BYTES
+    assert [orjson.loads(line)["n"] for line in lines_of(path)] == list(range(9))
+
+
+async def test_lines_that_linger_are_written_without_another_one(writer: Writer) -> None:
+    writer.file.start()
+    writer.write(1)
+    writer.file.append({"type": "test", "at": NOON_S, "n": 2})
+    for _ in range(6_000):
+        if writer.numbers() == [1, 2]:
+            break
+        await asyncio.sleep(0.01)
+    assert writer.numbers() == [1, 2]
+    await writer.file.stop()
+    assert [path.suffix for path in writer.folder.iterdir()] == [".ndjson"]
+
+
+async def test_what_a_full_disk_refuses_until_the_end_is_there_for_the_next_start(
+    writer: Writer, full_disk: FullDisk
+) -> None:
+    writer.write(1)
+    (path,) = ledger_files(writer.folder)
+    full_disk.fill(path.stat().st_size)
+    writer.write(2)
+    await writer.file.stop()
+    full_disk.empty()
+    assert writer.numbers() == [1]
+    restore(writer.folder)
+    assert writer.numbers() == [1, 2]

@@ -31,6 +31,7 @@ class Past:
     def write(self, kind: Any, id: str) -> None:
         entry = replace(HELD, kind=kind, id=id, at_s=self.clock.now_s)
         self.file.append(entry.record())
+        self.file.flush()
         self.books.add(entry)
 
     def attempt(self, number: int) -> None:
@@ -39,6 +40,7 @@ class Past:
 
     def mark(self, kind: str) -> None:
         self.file.append({"type": kind, "at": self.clock.now_s})
+        self.file.flush()
         self.books.behind_since_s = self.clock.now_s if kind == "behind" else None
 
 
