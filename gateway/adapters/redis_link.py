@@ -113,7 +113,7 @@ class RedisLink:
 
     async def _ask_wire(self, what: str, commands: Sequence[Sequence[Word]], twice: bool) -> Any:
         assert self._wire is not None
-        if not self._breaker.allows(self._clock.monotonic_s()):
+        if not self._breaker.is_closed and not self._breaker.allows(self._clock.monotonic_s()):
             raise NotAsked("the breaker is open")
         try:
             reply = await self._wire.send_all(commands)

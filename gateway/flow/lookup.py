@@ -5,7 +5,8 @@ Exact first: one hash, usually answered in process. Then by meaning (`flow/meani
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -19,6 +20,9 @@ from gateway.flow.call import Call
 from gateway.flow.meaning import Asked, Meaning
 from gateway.flow.tasks import Tasks
 from gateway.ports import Cache, Clock, Observer
+
+_COUNTS = tuple(field.name for field in fields(Usage))
+_COUNTS_OF = attrgetter(*_COUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Entry:
         return completion
 
     def to_bytes(self) -> bytes:
-        facts = (self.model, self.usage, self.dropped, self.calls_tools, self.key, self.stored_at_s)
+        facts = (self.model, _COUNTS_OF(self.usage), self.dropped, self.calls_tools, self.key, self.stored_at_s)
         return b"%b\n%b" % (orjson.dumps(facts), self.body)
 
     @classmethod
@@ -54,8 +58,10 @@ class Entry:
         if not body:
             return None
         try:
-            model, usage, dropped, calls_tools, key, stored_at_s = orjson.loads(facts)
-            return cls(body, model, Usage(**usage), tuple(dropped), calls_tools, key, stored_at_s)
+            model, counts, dropped, calls_tools, key, stored_at_s = orjson.loads(facts)
+            if len(counts) != len(_COUNTS):
+                return None
+            return cls(body, model, Usage(*counts), tuple(dropped), calls_tools, key, stored_at_s)
         except (TypeError, ValueError):
             return None
 
@@ -126,10 +132,10 @@ class Lookup:
         now_s = self._clock.monotonic_s()
         # What it says of its model's habits is what later look-ups are weighed with.
         self._meaning.worth.answered(model, now_s - call.started_s - found.waited_s, usage.output_tokens)
-        wanted = self._is_on(call) and call.options.writes_cache
-        if self._cache is None or not wanted or not is_cacheable(completion, tools=_allows_tools(call)):
+        wanted, tools = self._is_on(call) and call.options.writes_cache, _allows_tools(call)
+        if self._cache is None or not wanted or not is_cacheable(completion, tools=tools):
             return
-        calls_tools = _calls_tools(completion)
+        calls_tools = tools and any(map(_calls_tools, completion["choices"]))
         entry = Entry(orjson.dumps(completion), model, usage, dropped, calls_tools, found.key, self._clock.unix_s())
         await self._cache.put(found.key, entry.to_bytes(), _ttl_s(call) or self._ttl_s, call.service.cache_scope)
         self._observer.tell(Stored("exact", call.service.name))
@@ -185,17 +191,20 @@ def is_cacheable(completion: Completion, *, tools: bool = False) -> bool:
     """Only whole, successful, unrefused answers: every choice ended by itself and said something. Tool calls count as
     said only if `tools` are allowed: an agent that asks again may want its tools chosen anew."""
     choices = completion.get("choices") or []
-    return bool(choices) and all(_is_sound(choice, tools) for choice in choices)
+    for choice in choices:
+        if not _is_sound(choice, tools):
+            return False
+    return bool(choices)
 
 
-def _calls_tools(completion: Completion) -> bool:
-    messages = [choice.get("message") or {} for choice in completion["choices"]]
-    return any(message.get("tool_calls") or message.get("function_call") for message in messages)
+def _calls_tools(choice: dict[str, Any]) -> bool:
+    message = choice.get("message") or {}
+    return bool(message.get("tool_calls") or message.get("function_call"))
 
 
 def _is_sound(choice: dict[str, Any], tools: bool) -> bool:
     message = choice.get("message") or {}
-    calls = bool(message.get("tool_calls") or message.get("function_call"))
+    calls = _calls_tools(choice)
     ended = choice.get("finish_reason") in (("stop", "tool_calls", "function_call") if tools else ("stop",))
     said = tools if calls else bool(message.get("content"))
     return ended and said and not message.get("refusal")

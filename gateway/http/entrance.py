@@ -28,10 +28,10 @@ class Entrance:
     async def enter(self, exchange: Exchange, endpoint: Endpoint) -> tuple[Service, Entry | None]:
         """Who is calling; from here on the request counts as running, until its entry `leave`s. None: nothing of it is
         limited. Raises Unauthenticated and LimitExceeded, and tells of the latter: the request gets no further."""
-        started_s = self._clock.monotonic_s()
         service = self.service(exchange)
         if not service.limits:
             return service, None
+        started_s = self._clock.monotonic_s()
         try:
             entry = await self._door.enter(exchange.id, service)
         except LimitExceeded as refusal:

@@ -48,7 +48,8 @@ def test_a_stream_is_stored_as_the_whole_answer_it_is(completion: dict[str, Any]
         b"",
         b"not JSON\n{}",
         b'{"model":"m","dropped":[],"estimated":false,"key":"k","at":7.5,"completion":{}}',
-        b'["m",{"input_tokens":1,"tokens_of_tomorrow":2},[],false,"k",7.5]\n{}',
+        b'["m",[1,2],[],false,"k",7.5]\n{}',
+        b'["m",[1,2,0,0,0,"upstream",0,0,0],[],false]\n{}',
     ],
 )
 def test_what_another_version_stored_is_a_miss(value: bytes) -> None:
