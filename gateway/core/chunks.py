@@ -77,35 +77,36 @@ class _Choice:
         self.rest: dict[str, Any] = {}
         self.finish_reason: str | None = None
 
-    def add(self, part: Mapping[str, Any]) -> int:
-        """Take one element of a chunk's `choices`; the bytes of text it brought."""
-        added = 0
+    def add(self, part: Mapping[str, Any]) -> None:
+        """Take one element of a chunk's `choices`."""
         for key, value in part.items():
             if key == "delta":
                 if value:
-                    added += self._add_delta(value)
+                    self._add_delta(value)
             elif key == "finish_reason":
                 self.finish_reason = value or self.finish_reason
             elif key == "logprobs":
-                _grow(self.rest, {key: value})
+                if value or key not in self.rest:
+                    _grow(self.rest, {key: value})
             elif key != "index":
                 self.rest[key] = value
-        return added
 
-    def _add_delta(self, delta: Mapping[str, Any]) -> int:
+    def _add_delta(self, delta: Mapping[str, Any]) -> None:
         calls = delta.get("tool_calls")
         if not calls:
-            return _grow(self.message, delta)
-        added = _grow(self.message, {key: value for key, value in delta.items() if key != "tool_calls"})
-        return added + sum(self._add_call(call) for call in calls)
+            _grow(self.message, delta)
+            return
+        _grow(self.message, {key: value for key, value in delta.items() if key != "tool_calls"})
+        for call in calls:
+            self._add_call(call)
 
-    def _add_call(self, fragment: Mapping[str, Any]) -> int:
+    def _add_call(self, fragment: Mapping[str, Any]) -> None:
         """A fragment belongs to the call at its `index`; without one, an `id` opens a call, no `id` continues it."""
         index = fragment.get("index")
         if index is None:
             index = len(self.tool_calls) if fragment.get("id") else max(len(self.tool_calls) - 1, 0)
         call = self.tool_calls.setdefault(index, {})
-        return _grow(call, {key: value for key, value in fragment.items() if key != "index"})
+        _grow(call, {key: value for key, value in fragment.items() if key != "index"})
 
     def finished(self, number: int) -> dict[str, Any]:
         message = _settled(self.message)
@@ -118,15 +119,13 @@ class _Choice:
 class Assembler:
     """Chunks in, one completion out. Adding costs time in proportion to the chunk, never to the answer so far."""
 
-    __slots__ = ("_choices", "_top", "text_bytes", "usage")
+    __slots__ = ("_choices", "_top", "usage")
 
     def __init__(self) -> None:
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self.usage: dict[str, Any] | None = None
         """The provider's own count in OpenAI's shape, once it has come."""
-        self.text_bytes = 0
-        """UTF-8 bytes the model has produced so far: content, reasoning, refusal, tool arguments."""
 
     def add(self, chunk: Chunk) -> None:
         """Take the next chunk. The chunk is not changed and may be sent on; its parts may be shared."""
@@ -138,7 +137,7 @@ class Assembler:
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice()
-            self.text_bytes += choice.add(part)
+            choice.add(part)
 
     @property
     def finish_reasons(self) -> dict[int, str | None]:
@@ -178,13 +177,11 @@ def assemble(chunks: Iterable[Chunk]) -> Completion:
     return assembled(chunks).completion()
 
 
-def _grow(into: dict[str, Any], delta: Mapping[str, Any]) -> int:
-    """Merge a delta; the bytes of growing text it brought. Values that are kept are copied where they will grow."""
-    added = 0
+def _grow(into: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    """Merge a delta. Values that are kept are copied where they will grow."""
     for key, value in delta.items():
         old = into.get(key)
         if isinstance(value, str) and key not in _WHOLE:
-            added += len(value) if value.isascii() else len(value.encode())
             if isinstance(old, _Text):
                 old.append(value)
             else:
@@ -192,12 +189,11 @@ def _grow(into: dict[str, Any], delta: Mapping[str, Any]) -> int:
         elif isinstance(value, dict):
             if not isinstance(old, dict):
                 old = into[key] = {}
-            added += _grow(old, value)
+            _grow(old, value)
         elif isinstance(value, list) and isinstance(old, list):
             into[key] = [*old, *value]
         elif value not in (None, "") or key not in into:
             into[key] = value
-    return added
 
 
 def _settled(growing: dict[str, Any]) -> dict[str, Any]:

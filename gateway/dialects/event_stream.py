@@ -22,7 +22,7 @@ class EventStream(ABC):
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """The chunks that `data` completes, each before an error behind it. Raises UpstreamError."""
-        yield from self._chunks(self._events.feed(data))
+        return self._chunks(self._events.feed(data))
 
     def close(self) -> Iterator[Chunk]:
         """The body has ended. Raises UpstreamCut unless the terminal event has come; half an event is a cut too."""

@@ -55,6 +55,19 @@ class EventParser:
 
     def feed(self, portion: bytes) -> list[Event]:
         """The events that this portion completes."""
+        between = not (self._tail or self._data or self._name or self._after_cr)
+        if not between or not portion.endswith(b"\n\n") or b"\r" in portion or len(portion) > MAX_LINE_BYTES:
+            return self._feed_lines(portion)
+        events: list[Event] = []
+        for block in portion[:-2].split(b"\n\n"):  # whole events, as they nearly always come
+            if block.startswith(b"data: ") and b"\n" not in block:
+                self._first = False
+                events.append(Event("", block[6:]))
+            else:
+                events += self._feed_lines(block + b"\n\n")
+        return events
+
+    def _feed_lines(self, portion: bytes) -> list[Event]:
         if self._after_cr and portion:
             self._after_cr = False
             portion = portion.removeprefix(b"\n")
