@@ -40,8 +40,9 @@ check: install  ## check config/ and say what it means
 ready: install  ## measure seconds to ready and idle memory of the gateway process
 	$(BIN)/python tests/bench/ready.py
 
-bench: install-test  ## CPU, speed and memory on every path, beside nginx and installed peers (ten minutes; ARGS="--rounds 1")
+bench: install-test  ## CPU, speed and memory on every path, beside nginx and installed peers (15 minutes; ARGS="--rounds 1")
 	$(BIN)/python -m tests.bench.speed $(ARGS)
+	$(BIN)/python -m tests.bench.streams --rounds 1
 
 bench-work: install-test  ## count what a request makes the loop do (half a minute; ARGS="--profile miss" lists the calls)
 	$(BIN)/python -m tests.bench.work $(ARGS)

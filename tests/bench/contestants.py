@@ -173,6 +173,7 @@ CONTESTANTS = (
     _ours("Thriftgate, no embedder", _ALL_BUT_MEANING, **_NO_EMBEDDER),
     _ours("Thriftgate, hits in Redis", {"exact hit": "hit"}, **_NO_EMBEDDER, cache={"exact": {"memory_bytes": 0}}),
     _ours("Thriftgate, with a budget", _ALL_BUT_MEANING, **_NO_EMBEDDER, services=_BUDGETED),
+    _ours("Thriftgate, two workers", {"miss": "miss"}, **_NO_EMBEDDER, server={"workers": 2}),
     Contestant(
         "TensorZero",
         {"miss": "miss", "stream": "stream"},

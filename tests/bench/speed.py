@@ -1,6 +1,6 @@
 """What a request costs here and elsewhere: nginx, Thriftgate on every path, and other gateways where installed.
 
-    python -m tests.bench.speed [--rounds 5] [--seconds 3] [--connections 64,16,1] [--only NAME ...] [--realtime]
+    python -m tests.bench.speed [--rounds 5] [--seconds 1.5] [--connections 64,16,1] [--only NAME ...] [--realtime]
 
 One gateway at a time, on core 0; the mock provider and the load generator on core 1. A round is everybody once, and
 ratios are taken inside rounds, because a machine that others use drifts. Prints a table in Markdown with the medians,
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -53,7 +54,7 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--connections", type=lambda text: [int(part) for part in text.split(",")], default=[64, 16, 1])
     parser.add_argument("--only", action="append", help="a name from tests/bench/contestants.py")
     parser.add_argument("--realtime", action="store_true", help="take both cores from everybody else (root)")
@@ -68,9 +69,20 @@ def built(folder: Path) -> None:
 
 def measured(one: Contestant, tools: Path, number: int, connections: list[int], seconds: float) -> Iterator[Row]:
     """All paths of one gateway, started for them. One that fails says so and has no row."""
+    try:
+        with running(one, tools) as asking:
+            for name, way in one.paths.items():
+                yield from asking.path(name, way, number, connections, seconds)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+
+
+@contextmanager
+def running(one: Contestant, tools: Path, chunks: int = CHUNKS, pace_us: int = PACE_US) -> Iterator[Asking]:
+    """In front of a mock whose streams have so many chunks, so far apart. Raises RuntimeError with its last words."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         place = Place(Path(folder), free_port(), free_port())
-        mock = [str(tools / "mock"), str(place.mock_port), str(CHUNKS), str(PACE_US)]
+        mock = [str(tools / "mock"), str(place.mock_port), str(chunks), str(pace_us)]
         log = place.folder / "log"
         try:
             with (
@@ -78,12 +90,9 @@ def measured(one: Contestant, tools: Path, number: int, connections: list[int], 
                 process(one.command(place), GATEWAY_CORE, log, one.environ) as gateway,
             ):
                 wait_for_port(place.mock_port, provider, 5.0)
-                asking = Asking(one, place, tools, started(one, place, gateway, log), gateway.pid)
-                idle_mib = memory_mib(tree(gateway.pid))
-                for name, way in one.paths.items():
-                    yield from asking.path(name, way, number, idle_mib, connections, seconds)
+                yield Asking(one, place, tools, started(one, place, gateway, log), gateway.pid)
         except RuntimeError as error:
-            print(f"{one.name}: {error}\n{log.read_text()[-800:]}", file=sys.stderr)
+            raise RuntimeError(f"{one.name}: {error}\n{log.read_text()[-800:]}") from error
 
 
 def started(one: Contestant, place: Place, gateway: subprocess.Popen[bytes], log: Path) -> int:
@@ -107,33 +116,45 @@ class Asking:
 
     def __init__(self, one: Contestant, place: Place, tools: Path, port: int, pid: int) -> None:
         self._one = one
-        self._place = place
+        self.place = place
         self._load = str(tools / "load")
         self._port = port
         self._pid = pid
+        self.idle_mib = self.memory_mib()
 
-    def path(
-        self, name: str, way: Way, number: int, idle_mib: float, connections: list[int], seconds: float
-    ) -> Iterator[Row]:
-        self._until_answered(seed(way, self._one.model))
-        text = body(way, self._one.model)
-        self._until_found(text, way)
-        warm_up = self._one.warm_up if way in ("miss", "hit") else 100
-        self._run(text, min(16, warm_up), 60.0, warm_up, way)
+    def memory_mib(self) -> float:
+        return memory_mib(tree(self._pid))
+
+    def path(self, name: str, way: Way, number: int, connections: list[int], seconds: float) -> Iterator[Row]:
+        self.warm_up(way)
         for count in connections:
             pids = tree(self._pid)
             before_s = cpu_s(pids)
-            heard = self._run(text, count, seconds, MOST_REQUESTS, way)
+            with self.asked(way, count, seconds, MOST_REQUESTS) as load:
+                heard = outcome(load)
             used_s = cpu_s(pids) - before_s
-            row = Row(self._one.name, name, count, number, used_s, idle_mib, memory_mib(pids), **heard)
+            row = Row(self._one.name, name, count, number, used_s, self.idle_mib, self.memory_mib(), **heard)
             print(speed_report.line(row), file=sys.stderr, flush=True)
             yield row
+
+    def warm_up(self, way: Way) -> None:
+        """Until it answers this way, and as fast as it will."""
+        self._until_answered(seed(way, self._one.model))
+        self._until_found(body(way, self._one.model), way)
+        requests = self._one.warm_up if way in ("miss", "hit") else 100
+        with self.asked(way, min(16, requests), 60.0, requests) as load:
+            outcome(load)
+
+    def asked(self, way: Way, connections: int, seconds: float, most: int) -> subprocess.Popen[str]:
+        """The load generator, which `outcome` waits for."""
+        return self._load_of(body(way, self._one.model), way, connections, seconds, most)
 
     def _until_answered(self, text: str) -> None:
         """A port is open before a gateway is ready."""
         end_s = time.monotonic() + self._one.within_s
         while time.monotonic() < end_s:
-            heard = self._run(text, 1, 30.0, 1)
+            with self._load_of(text, "hit", 1, 30.0, 1) as load:
+                heard = outcome(load)
             if heard["answers"] == 1 and not heard["refused"] and not heard["broken"]:
                 return
             time.sleep(0.2)
@@ -143,7 +164,7 @@ class Asking:
         """Until it is the path that it is taken for: an answer is stored a moment after it was given."""
         url = f"http://127.0.0.1:{self._port}{self._one.route}"
         request = text.replace("@@@@@@@@@@", f"{time.time_ns() % 10**10:010}")
-        headers = {"content-type": "application/json", **self._one.headers(self._place), **CONTROL[way]}
+        headers = {"content-type": "application/json", **self._one.headers(self.place), **CONTROL[way]}
         found, end_s = None, time.monotonic() + self._one.within_s
         while self._one.verdict is not None and found != VERDICTS[way]:
             if time.monotonic() > end_s:
@@ -151,18 +172,24 @@ class Asking:
             answer = httpx.post(url, content=request, headers=headers, timeout=60.0, trust_env=False)
             found = answer.headers.get(self._one.verdict)
 
-    def _run(self, text: str, connections: int, seconds: float, most: int, way: Way = "hit") -> dict[str, float]:
-        file = self._place.folder / "request.json"
+    def _load_of(self, text: str, way: Way, connections: int, seconds: float, most: int) -> subprocess.Popen[str]:
+        file = self.place.folder / "request.json"
         file.write_text(text)
-        headers = [f"{name}: {value}" for name, value in {**self._one.headers(self._place), **CONTROL[way]}.items()]
+        headers = [f"{name}: {value}" for name, value in {**self._one.headers(self.place), **CONTROL[way]}.items()]
         arguments = [str(self._port), self._one.route, str(connections), str(seconds), str(most), str(file), *headers]
-        done = subprocess.run(
-            ["taskset", "-c", str(LOAD_CORE), self._load, *arguments], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"the load generator ended with {done.returncode}: {done.stderr}")
-        heard: dict[str, float] = json.loads(done.stdout)
-        return heard
+        command = ["taskset", "-c", str(LOAD_CORE), self._load, *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def outcome(load: subprocess.Popen[str]) -> dict[str, float]:
+    """What the load generator prints at its end. Raises RuntimeError when it failed."""
+    printed, complaint = load.communicate()
+    if load.returncode != 0:
+        raise RuntimeError(f"the load generator ended with {load.returncode}: {complaint}")
+    if complaint:
+        print(complaint.strip(), file=sys.stderr)
+    heard: dict[str, float] = json.loads(printed)
+    return heard
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def line(row: Row) -> str:
 
 
 def markdown(rows: list[Row], options: argparse.Namespace) -> str:
-    return "\n".join([*_table(rows), "", *_goals(rows), "", _where(options)])
+    return "\n".join([*_table(rows), "", *_goals(rows), "", _how(options)])
 
 
 def _table(rows: list[Row]) -> Iterator[str]:
@@ -166,13 +166,20 @@ def _median(figures: Iterable[float]) -> float:
     return statistics.median(figures)
 
 
-def _where(options: argparse.Namespace) -> str:
+def _how(options: argparse.Namespace) -> str:
+    return (
+        f"{where()} · `make bench`: {options.rounds} rounds of {options.seconds:g} s, medians; one core for the "
+        "gateway, the other for mock and load; bodies of 1 kB; plain HTTP upstream."
+    )
+
+
+def where() -> str:
+    """When, on what, and how busy it was."""
     cpus = {line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")}
     load = ", ".join(f"{part:.1f}" for part in os.getloadavg())
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {os.cpu_count()} × {' '.join(cpus) or platform.machine()} · Python "
-        f"{platform.python_version()} · load {load} · `make bench`: {options.rounds} rounds of {options.seconds:g} s, "
-        "medians; one gateway process on one core, mock and load on the other; bodies of 1 kB; plain HTTP upstream."
+        f"{platform.python_version()} · load {load}"
     )
 
 
