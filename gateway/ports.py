@@ -203,7 +203,7 @@ class Hold:
     @property
     def is_reserved(self) -> bool:
         """Whether the ledger keeps the amount from others; without a limit it is only counted, once it is spent."""
-        return any(budget.tokens is not None or budget.nano_usd is not None for budget in self.budgets)
+        return any(budget.is_limited for budget in self.budgets)
 
 
 class Ledger(Protocol):

@@ -19,9 +19,10 @@ class BudgetLevels:
 
     def risen(self, budget: Budget, by: Amount, after: Amount, now_s: float) -> None:
         """Its use went up to `after`. A rate is meant to be used up, again and again, and tells nothing."""
-        if budget.rate:
+        share = budget.used_share(after)
+        if budget.rate or share < budget.ladder.lowest:
             return
-        was, share = budget.used_share(after.beyond(by)), budget.used_share(after)
+        was = budget.used_share(after.beyond(by))
         for level, rung in _rungs(budget):
             if was < rung <= share and now_s >= self._silent_until_s.get((budget, level), 0.0):
                 self._silent_until_s[budget, level] = budget.resets_at_s(now_s)

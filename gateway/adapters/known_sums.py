@@ -16,11 +16,14 @@ from gateway.core.budget import Amount, Budget
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A budget's use at that moment by the server's clock."""
+    """Who said what a budget's use was, and as which of its pairs."""
 
-    used: Amount
-    at_s: float
-    epoch: str
+    reply: Reply
+    pair: int
+
+    @property
+    def used(self) -> Amount:
+        return self.reply.amounts(self.pair, 1)[0]
 
 
 class KnownSums:
@@ -49,15 +52,16 @@ class KnownSums:
         that is over, is not remembered; nor what is older than what is known, as replies overtake each other."""
         if reply.epoch and self._epochs.setdefault(tag, reply.epoch) == reply.epoch:
             heard = self._heard.setdefault(tag, {})
-            for budget, meter, used in zip(budgets, meters, reply.amounts(first, len(meters)), strict=True):
+            now_ms, now_s = reply.now_ms, reply.now_s
+            for pair, (budget, meter) in enumerate(zip(budgets, meters, strict=True), first):
                 before = heard.get(budget)
-                if meter == budget.meter(reply.now_s) and (before is None or before.at_s <= reply.now_s):
-                    heard[budget] = Heard(used, reply.now_s, reply.epoch)
+                if meter == budget.meter(now_s) and (before is None or before.reply.now_ms <= now_ms):
+                    heard[budget] = Heard(reply, pair)
 
     def before(self, tag: str, epoch: str, now_s: float) -> dict[Budget, Amount]:
         """What had been used before `epoch` began ("": there is none) and counts in the windows of now."""
         return {
             budget: heard.used
             for budget, heard in self._heard.get(tag, {}).items()
-            if heard.epoch != epoch and heard.at_s >= budget.window(now_s).start_s
+            if heard.reply.epoch != epoch and heard.reply.now_s >= budget.window(now_s).start_s
         }

@@ -93,7 +93,6 @@ class LedgerFile:
             if not self._waiting:
                 self._turn(day)
         self._wait(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-        self._lingering.wake()
 
     def _turn(self, day: int) -> None:
         """The next file; it is made when its first line is written."""
@@ -107,6 +106,8 @@ class LedgerFile:
         if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
             self._lost_lines += 1
             return
+        if not self._waiting:
+            self._lingering.wake()
         self._waiting.append(line)
         self._waiting_bytes += len(line)
         if self._tail is None or not self._tail.add(line):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from gateway.core.events import Event
 from gateway.ports import Observer
@@ -12,11 +13,15 @@ class Observers:
     """Implements `ports.Observer`. One that fails is logged and harms neither the others nor the request."""
 
     def __init__(self, *listeners: Observer) -> None:
-        self._listeners = listeners
+        self._tells = tuple(tell for listener in listeners for tell in _tells(listener))
 
     def tell(self, event: Event) -> None:
-        for listener in self._listeners:
+        for tell in self._tells:
             try:
-                listener.tell(event)
+                tell(event)
             except Exception:  # the border between what happened and who is interested
                 logging.getLogger("thriftgate").exception("an observer failed on %s", type(event).__name__)
+
+
+def _tells(listener: Observer) -> tuple[Callable[[Event], None], ...]:
+    return listener._tells if isinstance(listener, Observers) else (listener.tell,)

@@ -19,6 +19,7 @@ from gateway.core.events import (
     Reloaded,
     RequestFinished,
     SemanticClosed,
+    Stored,
 )
 
 _SERVER_ERROR = 500
@@ -31,6 +32,8 @@ class OperatorLog:
         self._logger = logging.getLogger("thriftgate")
 
     def tell(self, event: Event) -> None:
+        if isinstance(event, Stored) or (isinstance(event, RequestFinished) and event.status < _SERVER_ERROR):
+            return  # nearly all there is to hear
         match event:
             case Degraded():
                 self._write(logging.WARNING, "degraded", component=event.component, detail=event.detail)
@@ -55,7 +58,7 @@ class OperatorLog:
                 self._write(logging.ERROR, "semantic layer closed", **asdict(event))
             case Reloaded(ok=False):
                 self._write(logging.ERROR, "reload refused", detail=event.detail)
-            case RequestFinished() if event.status >= _SERVER_ERROR:
+            case RequestFinished():
                 self._write(
                     logging.ERROR,
                     "request failed",

@@ -283,14 +283,14 @@ class RedisLedger:
 
     async def _write(self, settlement: Settlement) -> None:
         """Raises RedisTrouble. Repeating it is harmless: the ledger knows the id."""
-        hold, count = settlement.hold, len(settlement.hold.meters)
+        hold = settlement.hold
         if settlement.counts:
             reply = await self._script.count(hold, settlement.actual)
             self._known.hear(hold.tag, hold.budgets, hold.meters, reply, 0)
             return
         reply = await self._script.settle(hold, settlement.actual)
         self._known.hear(hold.tag, hold.budgets, hold.meters, reply, 1)
-        over = _overshoot(hold.budgets, reply.amounts(1 + count, count), reply.amounts(1, count))
+        over = _overshoot(hold.budgets, reply)
         if over != NOTHING:
             self._observer.tell(Overshoot(hold.account, over.tokens, over.nano_usd))
 
@@ -320,14 +320,14 @@ class RedisLedger:
 
 def _standings(budgets: Sequence[Budget], used: Sequence[Amount], now_s: float) -> tuple[Standing, ...]:
     pairs = zip(budgets, used, strict=True)
-    return tuple(Standing(budget, budget.resets_at_s(now_s), amount) for budget, amount in pairs)
+    return tuple([Standing(budget, budget.resets_at_s(now_s), amount) for budget, amount in pairs])
 
 
-def _overshoot(budgets: Sequence[Budget], before: Sequence[Amount], after: Sequence[Amount]) -> Amount:
+def _overshoot(budgets: Sequence[Budget], settled: Reply) -> Amount:
     """By how much a settlement pushed the budget that it pushed furthest beyond its limit, if any."""
-    over = NOTHING
-    for budget, was, now in zip(budgets, before, after, strict=True):
+    over, count = NOTHING, len(budgets)
+    for at, (budget, now) in enumerate(zip(budgets, settled.amounts(1, count), strict=True), 1):
         if budget.hard and budget.used_share(now) >= 1:
-            wall = Limits(budget.tokens, budget.nano_usd)
+            (was,), wall = settled.amounts(at + count, 1), Limits(budget.tokens, budget.nano_usd)
             over = over.or_more(wall.excess(now).beyond(wall.excess(was)))
     return over

@@ -30,7 +30,7 @@ def lasting(payer: Payer) -> Payer:
 
 def away_of(payer: Payer) -> Away:
     """What holds for the payer while the ledger is away. A budget that refuses nothing forbids nothing."""
-    policies = {each.away for each in payer.budgets if each.hard and each.limits() and not each.rate}
+    policies = {each.away for each in payer.budgets if each.hard and each.is_limited and not each.rate}
     if "closed" in policies:
         return "closed"
     return "local" if "local" in policies else "open"

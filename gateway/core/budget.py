@@ -112,6 +112,10 @@ class Budget:
         """Computed once: budgets are keys of what is known of them, some ten times a request."""
         return self._hash
 
+    @property
+    def is_limited(self) -> bool:
+        return self.tokens is not None or self.nano_usd is not None
+
     def limits(self) -> tuple[tuple[Kind, int], ...]:
         """The limits there are."""
         tokens: tuple[tuple[Kind, int], ...] = () if self.tokens is None else (("tokens", self.tokens),)
@@ -164,7 +168,8 @@ class Budget:
 
     def used_share(self, used: Amount) -> float:
         """Of the limit that is nearer; 0 without limits, and a limit of 0 is always full."""
-        return max((_share(getattr(used, kind), limit) for kind, limit in self.limits()), default=0.0)
+        tokens = 0.0 if self.tokens is None else _share(used.tokens, self.tokens)
+        return tokens if self.nano_usd is None else max(tokens, _share(used.nano_usd, self.nano_usd))
 
 
 def _part(limit: int | None, part: float) -> int | None:
@@ -195,7 +200,7 @@ class Payer:
     """Whether any budget has a limit; if not, there is nothing to ask before an attempt."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "is_limited", any(budget.limits() for budget in self.budgets))
+        object.__setattr__(self, "is_limited", any(budget.is_limited for budget in self.budgets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +218,8 @@ class Bid:
 
     def amount(self, output_tokens: int) -> Amount:
         """What that much output reserves."""
-        return self.prompt + Amount(output_tokens, output_tokens * self.output_nano_usd)
+        prompt = self.prompt
+        return Amount(prompt.tokens + output_tokens, prompt.nano_usd + output_tokens * self.output_nano_usd)
 
     @property
     def least(self) -> Amount:

@@ -7,7 +7,7 @@ requests at once agree on where a rung is, and a budget is never overrun to find
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["warn", "cheaper", "local", "spent"]
@@ -25,6 +25,12 @@ class Ladder:
     warn: float | None = 0.8
     cheaper: float | None = 0.9
     local: float | None = 1.0
+    lowest: float = field(init=False, repr=False, compare=False)
+    """Below it no rung is reached, and the limit is not."""
+
+    def __post_init__(self) -> None:
+        rungs = (self.warn, self.cheaper, self.local, 1.0)
+        object.__setattr__(self, "lowest", min(rung for rung in rungs if rung is not None))
 
     def share(self, rung: Rung) -> float:
         """The part of a limit that such an attempt may fill."""
@@ -35,6 +41,8 @@ class Ladder:
 
     def level(self, used_share: float) -> Level | None:
         """The highest rung that so much use has reached; None below all of them."""
+        if used_share < self.lowest:
+            return None
         rungs: tuple[tuple[Level, float | None], ...] = (
             ("spent", 1.0),
             ("local", self.local),
