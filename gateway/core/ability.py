@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, Unavailable
@@ -28,9 +29,10 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """`lacks` says of a model that does not pass what it cannot do, `nobody` is the refusal when none passes, and
-    `field` what it is about."""
+    """For requests of which `asks` is true. `lacks` says of a model that does not pass what it cannot do, `nobody` is
+    the refusal when none passes, and `field` what it is about."""
 
+    asks: Callable[[Features], int]
     passes: Callable[[Model, Needs], bool]
     lacks: str
     nobody: str
@@ -39,13 +41,15 @@ class _Gate:
 
 _GATES = (
     _Gate(
-        lambda model, needs: model.profile.vision or not needs.features.images,
+        attrgetter("images"),
+        lambda model, needs: model.profile.vision,
         "takes no images",
         "No available model accepts images; configure one with `vision: true`.",
         "messages",
     ),
     _Gate(
-        lambda model, needs: not needs.features.tools or can_call(needs.chat.body, model.profile),
+        attrgetter("tools"),
+        lambda model, needs: can_call(needs.chat.body, model.profile),
         "calls no tools",
         "No available model accepts `tools`.",
         "tools",
@@ -55,15 +59,18 @@ _GATES = (
 
 def able(needs: Needs, service: Service, catalog: Catalog) -> list[Model]:
     """Never empty. What the service may use comes first. Raises Unavailable, or InvalidRequest when no model can."""
-    models = [model for model in catalog.routed() if service.may_route_to(model.tier)]
+    models: Sequence[Model] = catalog.routed()
+    if service.tiers is not None:
+        models = [model for model in models if service.may_route_to(model.tier)]
     if not models:
         why = "; ".join(f"{name}: {reason}" for name, reason in catalog.absent.items()) or "none is configured"
         raise Unavailable(f"No model is available ({why}).")
-    for gate in _GATES:
+    for gate in _asked(needs):
         models = [model for model in models if gate.passes(model, needs)]
         if not models:
             raise InvalidRequest(gate.nobody, param=gate.field)
-    fitting = [model for model in models if _fits(model, needs)]
+    needed_tokens = needs.window_tokens
+    fitting = [model for model in models if _fits(model, needed_tokens)]
     # If none seems to fit, the largest window is asked all the same: our count is an estimate, the provider's is not.
     return fitting or [max(models, key=lambda model: model.profile.context_tokens or 0)]
 
@@ -76,11 +83,15 @@ def in_the_way(model: Model, needs: Needs, service: Service, catalog: Catalog) -
         yield "only for who names it (routed: false)"
     if not service.may_route_to(model.tier):
         yield f"tier {model.tier} is not for service {service.name}"
-    yield from (gate.lacks for gate in _GATES if not gate.passes(model, needs))
-    if not _fits(model, needs):
+    yield from (gate.lacks for gate in _asked(needs) if not gate.passes(model, needs))
+    if not _fits(model, needs.window_tokens):
         yield f"window of {model.profile.context_tokens:,} tokens, {needs.window_tokens:,} are likely needed"
 
 
-def _fits(model: Model, needs: Needs) -> bool:
+def _asked(needs: Needs) -> list[_Gate]:
+    return [gate for gate in _GATES if gate.asks(needs.features)]
+
+
+def _fits(model: Model, needed_tokens: int) -> bool:
     window = model.profile.context_tokens
-    return window is None or needs.window_tokens <= window
+    return window is None or needed_tokens <= window

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,8 @@ class Features:
 
 def features_of(chat: ChatRequest) -> Features:
     """Pure and linear in the (capped) text: some tens of microseconds for a short prompt."""
-    texts = [text_of(message.get("content")) for message in chat.messages]
+    contents = [message.get("content") for message in chat.messages]
+    texts = [content if type(content) is str else text_of(content) for content in contents]
     users = [at for at, message in enumerate(chat.messages) if message["role"] == "user"]
     asked = texts[users[-1]] if users else ""
     scanned = _two_ends(asked)
@@ -63,8 +65,8 @@ def features_of(chat: ChatRequest) -> Features:
         chars=sum(map(len, texts)),
         turns=len(users),
         tools=len(chat.body.get("tools") or ()),
-        images=sum(_images(message.get("content")) for message in chat.messages),
-        schema=_wants_schema(chat.body.get("response_format")),
+        images=sum([_images(content) for content in contents if type(content) is list]),
+        schema=wants_schema(chat.body),
         code=_is_code(scanned),
         maths=any(sign in scanned for sign in _MATHS_SIGNS) and _MATHS.search(scanned) is not None,
         constraints=len(_CONSTRAINT.findall(scanned.lower())) + len(_CONSTRAINT.findall(rules.lower())),
@@ -82,11 +84,10 @@ def _two_ends(text: str) -> str:
     return text if len(text) <= SCANNED_CHARS else f"{text[:half]}\n{text[-half:]}"
 
 
-def _images(content: Any) -> int:
-    if not isinstance(content, list):
-        return 0
+def _images(content: list[Any]) -> int:
     return sum(part["type"] == "image_url" for part in content)
 
 
-def _wants_schema(response_format: object) -> bool:
+def wants_schema(body: Mapping[str, Any]) -> bool:
+    response_format = body.get("response_format")
     return isinstance(response_format, dict) and response_format.get("type") == "json_schema"

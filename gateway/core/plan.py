@@ -47,13 +47,17 @@ class Catalog:
 
     models: tuple[Model, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
+    _routed: tuple[Model, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_routed", tuple(model for model in self.present() if model.routed))
 
     def present(self) -> tuple[Model, ...]:
         return tuple(model for model in self.models if model.provider not in self.absent)
 
     def routed(self) -> tuple[Model, ...]:
         """What `auto` chooses from."""
-        return tuple(model for model in self.present() if model.routed)
+        return self._routed
 
     def find(self, name: str) -> Model | None:
         """By catalog name, or by `provider/model` in either the catalog's or the provider's spelling."""

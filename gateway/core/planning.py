@@ -135,7 +135,7 @@ class _Routing:
             return 0 if alike and distance < _DOWN else distance, usd, model.name
 
         ordered, reasons = tuple(sorted(models, key=place)), wanted.reasons
-        if not any(model.tier is wanted.tier for model in models):
+        if wanted.tier not in [model.tier for model in models]:
             reasons = (*reasons, f"no {wanted.tier} model available: {ordered[0].tier} instead")
         warm = self._known.warm
         if warm is None:

@@ -7,21 +7,21 @@ microseconds, so only those who put a price on waiting. A long question is judge
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Turn, turn_of
 from gateway.core.explanation import Explanation, explained
-from gateway.core.features import Features, features_of
+from gateway.core.features import Features, features_of, wants_schema
 from gateway.core.forecast import Foresee
 from gateway.core.options import Options
 from gateway.core.plan import AUTO, Catalog, Plan
 from gateway.core.planning import NOTHING, Known, is_open, make_plan
 from gateway.core.policy import UNJUDGED, Judged, RecentScores
 from gateway.core.service import Service
-from gateway.core.tiers import Classify
+from gateway.core.tiers import Classified, Classify
 from gateway.core.tiers import classify as by_rules
 from gateway.core.warmth import Warm, WarmPrefixes, cached_tokens
 from gateway.flow.call import Trail
@@ -30,6 +30,18 @@ from gateway.ports import Clock
 
 _LONG_CHARS = 1_000
 """From here on a forecast takes more than a millisecond."""
+
+
+_MOST_READ = 2_000
+"""Prompts whose features are remembered: 5 MB at most, for a question is cut at 2,000 characters."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """What is in a prompt, and its tier once somebody has asked for it: both follow from its words alone."""
+
+    features: Features
+    classified: Classified | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,7 @@ class Routing:
         self._memory = memory
         self._clock = clock
         self._pinned: dict[tuple[str, str], Plan] = {}
+        self._read: OrderedDict[tuple[bytes, bool], _Read] = OrderedDict()
 
     async def plan(self, chat: ChatRequest, options: Options, service: Service, unix_s: float) -> Plan:
         """As `planning.make_plan`; for `auto` with all that is known."""
@@ -102,23 +115,43 @@ class Routing:
         return plan
 
     async def _known(self, chat: ChatRequest, options: Options, service: Service) -> Known:
-        features = features_of(chat)
         turn = turn_of(chat, service.name)
+        read = self._reading(chat, turn)
+        features = read.features
+        opened = is_open(chat, options)
         return Known(
             features,
-            await self._judged(features, service) if is_open(chat, options) else UNJUDGED,
+            await self._judged(features, service) if opened else UNJUDGED,
             self._latencies_s() if service.policy.value_of_second_usd else {},
             turn,
             self._warm(turn),
-            await self._classifier(features) if is_open(chat, options) else self._classify,
+            await self._classifier(read) if opened else self._classify,
         )
 
-    async def _classifier(self, features: Features) -> Classify:
+    def _reading(self, chat: ChatRequest, turn: Turn) -> _Read:
+        """What is asked again, as every exact hit is, was read before. Its turn is a hash of all that is read but one
+        field."""
+        key = turn.key, wants_schema(chat.body)
+        read = self._read.get(key)
+        if read is None:
+            read = self._read[key] = _Read(features_of(chat))
+            if len(self._read) > _MOST_READ:
+                self._read.popitem(last=False)
+        else:
+            self._read.move_to_end(key)
+        return read
+
+    async def _classifier(self, read: _Read) -> Classify:
         """The learned one reads a long question in a thread; the plan is then given what was found there."""
-        if self._classify is by_rules or features.question_chars <= _LONG_CHARS:
-            return self._classify
-        found = await asyncio.to_thread(self._classify, features)
-        return lambda again: found
+        if read.classified is None and self._classify is not by_rules and read.features.question_chars > _LONG_CHARS:
+            read.classified = await asyncio.to_thread(self._classify, read.features)
+
+        def classified(features: Features) -> Classified:
+            if read.classified is None:
+                read.classified = self._classify(features)
+            return read.classified
+
+        return classified
 
     def _warm(self, turn: Turn) -> Warm | None:
         return self._memory.prefixes.find(turn.before, self._clock.monotonic_s())

@@ -51,3 +51,21 @@ async def test_a_tier_that_was_asked_for_is_not_learned() -> None:
     plan = await routing(learned).plan(asked("word " * 300), Options(tier=Tier.LIGHT), BY_RULES, 0.0)
     assert plan.tier is Tier.LIGHT
     assert learned.threads == []
+
+
+@pytest.mark.parametrize("said", ["Wombats?", "word " * 300])
+async def test_a_question_that_is_asked_again_was_read_before(said: str) -> None:
+    learned = Learned()
+    router = routing(learned)
+    plans = [await router.plan(asked(said), DEFAULT, BY_RULES, 0.0) for _ in range(3)]
+    assert {(plan.tier, plan.reasons) for plan in plans} == {(Tier.HEAVY, ("learned",))}
+    assert len(learned.threads) == 1
+
+
+async def test_another_question_is_read_anew() -> None:
+    learned = Learned()
+    router = routing(learned)
+    schema = {"type": "json_schema", "json_schema": {}}
+    for chat in (asked("Wombats?"), asked("Wombats!"), asked("Wombats?", response_format=schema)):
+        await router.plan(chat, DEFAULT, BY_RULES, 0.0)
+    assert len(learned.threads) == 3
