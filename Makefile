@@ -8,7 +8,7 @@ DATA ?= ../shared/data/routing
 CLIENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run test nightly lint type check ready bench bench-work bench-peers bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-tiers train-answer-head eval-replay test-clients test-extras dashboards check-deploy image-test up down lock clean
+.PHONY: help install install-test run test nightly lint type check ready bench bench-work bench-growth bench-peers bench-semantic bench-cache-faults eval-semantic eval-routing eval-review train-router train-tiers train-answer-head eval-replay test-clients test-extras dashboards check-deploy image-test up down lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench: install-test  ## CPU, speed and memory on every path, beside nginx and in
 
 bench-work: install-test  ## count what a request makes the loop do (half a minute; ARGS="--profile miss" lists the calls)
 	$(BIN)/python -m tests.bench.work $(ARGS)
+
+bench-growth: install-test  ## what a request costs with up to a million cached answers (ten minutes, 2 GiB)
+	$(BIN)/python -m tests.bench.growth $(ARGS)
 
 bench-peers:  ## install LiteLLM, TensorZero and Portkey into .peers/, to compare with
 	PYTHON=$(PYTHON) tests/bench/peers.sh

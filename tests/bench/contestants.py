@@ -33,6 +33,11 @@ class Place:
     def upstream(self) -> str:
         return f"http://127.0.0.1:{self.mock_port}/v1"
 
+    @property
+    def state(self) -> Path:
+        """Our data directory."""
+        return self.folder / "state"
+
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
@@ -115,7 +120,7 @@ def thriftgate(**settings: Any) -> Callable[[Place], list[str]]:
     def command(place: Place) -> list[str]:
         price = {"input": 0.15, "output": 0.6, "source": "tests/bench", "checked": "2026-11-23"}
         config = {
-            "data_dir": str(place.folder / "state"),
+            "data_dir": str(place.state),
             "providers": {"mock": {"kind": "openai", "base_url": place.upstream, "api_key": "sk-upstream"}},
             "models": {"mock-model": {"provider": "mock", "tier": "light", "price": price}},
             **settings,
