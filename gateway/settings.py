@@ -103,7 +103,7 @@ class SemanticCache(Section):
     deadline_ms: float = Field(30.0, gt=0)
     value_of_second_usd: float = Field(0.0001, ge=0)
     cpu_second_usd: float = Field(0.00001, ge=0)
-    explore_share: float = Field(0.05, gt=0, le=1)
+    explore_share: float = Field(0.02, gt=0, le=1)
     shadow_share: float = Field(0.01, ge=0, le=1)
     judge_model: str | None = None
     false_hit_limit: float = Field(0.1, gt=0, le=1)

@@ -83,6 +83,14 @@ HITS = Row(
             "reqps",
             Query(rate(metric("cache_stores_total"), "layer"), "{{layer}}"),
         ),
+        lines(
+            "Left alone by the semantic layer",
+            "Questions neither looked up nor stored by their meaning. `unpaid`: a hit would be worth less than the "
+            "wait.",
+            "reqps",
+            Query(rate(metric("semantic_passed_total"), "why"), "{{why}}"),
+            stacked=True,
+        ),
     ),
 )
 

@@ -56,6 +56,9 @@ UNPRICED = _counter(
 SHADOW_COST = _counter("shadow_cost_usd", "What checking hits cost, on top of the requests' cost.", "service")
 HITS = _counter("cache_hits", "Answers from a cache.", "service", "layer")
 STORES = _counter("cache_stores", "Answers stored in a cache.", "service", "layer")
+NOT_BY_MEANING = _counter(
+    "semantic_passed", "Questions neither looked up nor stored by their meaning, by why.", "service", "why"
+)
 CACHE_ENTRIES = _gauge("cache_entries", "Answers kept in this gateway's memory, or points in its index.", "layer")
 CACHE_BYTES = _gauge("cache_bytes", "Their size.", "layer")
 LIGHT_CHECKED = _counter("light_checked", "Light answers asked of a heavier model too.", "service", "verdict")

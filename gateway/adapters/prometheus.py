@@ -24,6 +24,7 @@ from gateway.core.events import (
     Degraded,
     Event,
     HitChecked,
+    NotByMeaning,
     Overshoot,
     PutAside,
     Rated,
@@ -164,8 +165,8 @@ class PrometheusMetrics:
 
     def _happened(self, event: Event) -> None:
         match event:
-            case Stored():
-                self._add(names.STORES, (self._label("service", event.service), event.layer), 1)
+            case Stored() | NotByMeaning():
+                self._stored(event)
             case AttemptFailed():
                 self._add(names.FAILURES, (*self._model(event.provider, event.model), event.error_code), 1)
             case BreakerOpened():
@@ -191,6 +192,13 @@ class PrometheusMetrics:
                 self._reloaded(event)
             case Degraded() | Recovered():
                 self._set(names.DEGRADED, (event.component,), int(isinstance(event, Degraded)))
+
+    def _stored(self, event: Stored | NotByMeaning) -> None:
+        service = self._label("service", event.service)
+        if isinstance(event, Stored):
+            self._add(names.STORES, (service, event.layer), 1)
+        else:
+            self._add(names.NOT_BY_MEANING, (service, event.why), 1)
 
     def _spent(self, tokens: Family, usd: Family, event: Overshoot | Unguarded) -> None:
         service = (self._label("service", event.service),)

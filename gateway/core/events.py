@@ -139,6 +139,18 @@ class Stored:
     service: str
 
 
+SemanticPassed = Literal["unpaid", "late", "long", "backlog", "stuck", "closed"]
+"""Why a question was left alone by the semantic layer; config/README.md explains each."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotByMeaning:
+    """A question was neither looked up nor stored by its meaning."""
+
+    why: SemanticPassed
+    service: str
+
+
 @dataclass(frozen=True, slots=True)
 class Overshoot:
     """A request cost more than it reserved and pushed its service over a limit, by this much: 0 for a kind within it.
@@ -278,6 +290,7 @@ Event = (
     | Degraded
     | Recovered
     | Stored
+    | NotByMeaning
     | Overshoot
     | Unguarded
     | Drawn

@@ -17,17 +17,25 @@ about as long.
 A free local model costs no dollars and still costs seconds, so its answers are worth looking up as long as they take
 longer than the look-up by the odds of a hit.
 
-Odds that are too low end the look-ups that would show better ones. So one in `explore_every` of the look-ups that do
-not pay is made all the same; a counter chooses it, so the same requests give the same decisions.
+Storing follows looking up: to embed a question costs ten times what the rest of a request costs the gateway, and where
+look-ups do not pay, nobody would find it. So such a question is neither looked up nor stored.
+
+Odds that are too low end the look-ups that would show better ones. So one in `explore_every` of the questions that do
+not pay is looked up and stored all the same. Were those drawn at random, an asked question would hardly ever meet its
+stored like (one in `explore_every` squared); so they are drawn by what they ask (`_subject`), and questions that ask
+the same are drawn together. Every `EXPLORE_TURN` such questions others are drawn, or a service whose questions have one
+subject would be explored always or never. Nothing is random, so the same requests give the same decisions.
 
 Rates and means forget: each new figure weighs 1 / memory. They start from priors and live as long as the process.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from gateway.core.chat import ChatRequest
 from gateway.core.estimate import output_limit, prompt_likely
@@ -45,6 +53,8 @@ PRIOR_TOKEN_S = 0.0004
 PRIOR_ANSWER_S = 1.0
 PRIOR_OUTPUT_TOKENS = 200.0
 MEMORY = 20
+EXPLORE_TURN = 1_000
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class WorthRules:
 
     value_of_second_usd: float = 0.0001
     cpu_second_usd: float = 0.00001
-    explore_every: int = 20
+    explore_every: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +151,18 @@ class Worth:
         return self._late % self._rules.explore_every != 0
 
     def weigh(
-        self, service: str, chat: ChatRequest, model: Model, *, false_rate: float, wait_s: float, unix_s: float
+        self,
+        service: str,
+        chat: ChatRequest,
+        model: Model,
+        text: str,
+        *,
+        false_rate: float,
+        wait_s: float,
+        unix_s: float,
     ) -> Weighed:
-        """`model` would answer first, `false_rate` is the share of hits that are wrong, `unix_s` is for its price."""
+        """`model` would answer first, `text` is what it asks, `false_rate` is the share of hits that are wrong, and
+        `unix_s` is for the price."""
         habits = self._habits[model.name]
         expected = Usage(prompt_likely(chat), min(output_limit(chat, model.profile), round(habits.output_tokens.value)))
         saved_usd = float(model.price.cost(expected, unix_s)) + habits.answer_s.value * self._rules.value_of_second_usd
@@ -151,8 +170,9 @@ class Worth:
         cost_usd = wait_s * (self._rules.value_of_second_usd + self._rules.cpu_second_usd)
         if worth_usd >= cost_usd:
             return Weighed(look=True, worth_usd=worth_usd, cost_usd=cost_usd)
+        turn = self._unpaid[service] // EXPLORE_TURN
         self._unpaid[service] += 1
-        explored = self._unpaid[service] % self._rules.explore_every == 0
+        explored = crc32(f"{turn} {_subject(text)}".encode()) % self._rules.explore_every == 0
         return Weighed(explored, worth_usd, cost_usd, explored)
 
     def looked(self, service: str, *, hit: bool) -> None:
@@ -168,3 +188,11 @@ class Worth:
         """A model has given a whole answer, `answer_s` after it was asked."""
         self._habits[model].answer_s.saw(answer_s)
         self._habits[model].output_tokens.saw(output_tokens)
+
+
+def _subject(text: str) -> str:
+    """The same for most questions that may share an answer: its longest word, and whatever has a digit, because the
+    verifier lets no two questions with other numbers share one."""
+    words = _WORD.findall(text.casefold())
+    longest = max(words, key=lambda word: (len(word), word), default="")
+    return " ".join([longest, *sorted(word for word in words if not word.isalpha())])

@@ -12,12 +12,12 @@ from typing import Any
 import orjson
 
 from gateway.core.chunks import Completion
-from gateway.core.events import CacheVerdict, Stored
+from gateway.core.events import CacheVerdict, NotByMeaning, Stored
 from gateway.core.fingerprint import exact_key
 from gateway.core.plan import Plan
 from gateway.core.usage import Usage
 from gateway.flow.call import Call
-from gateway.flow.meaning import Asked, Meaning
+from gateway.flow.meaning import Asked, Meaning, Passed
 from gateway.flow.tasks import Tasks
 from gateway.ports import Cache, Clock, Observer
 
@@ -119,8 +119,10 @@ class Lookup:
         if not call.service.cache.semantic:
             return Found("miss" if call.options.reads_cache else "refresh", key, reason="semantic off for this service")
         asked = self._meaning.ask(call, _scope(call), plan)
-        if isinstance(asked, str):
-            return Found("miss" if call.options.reads_cache else "refresh", key, reason=asked)
+        if isinstance(asked, Passed):
+            if asked.why is not None:
+                self._observer.tell(NotByMeaning(asked.why, call.service.name))
+            return Found("miss" if call.options.reads_cache else "refresh", key, reason=asked.reason)
         if not call.options.reads_cache:
             return Found("refresh", key, asked=asked)
         return await self._by_meaning(call, key, asked)

@@ -13,12 +13,13 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from gateway.core.events import Degraded, Recovered
+from gateway.core.estimate import CHARS_PER_TOKEN
+from gateway.core.events import Degraded, Recovered, SemanticPassed
 from gateway.core.false_hits import FalseHits
 from gateway.core.fingerprint import question, semantic_scope
 from gateway.core.plan import Plan
 from gateway.core.verify import verify
-from gateway.core.worth import Worth, WorthRules
+from gateway.core.worth import Weighed, Worth, WorthRules
 from gateway.flow.call import Call
 from gateway.flow.tasks import Tasks
 from gateway.ports import Clock, Embedder, Match, Observer, SemanticIndex, Vector
@@ -28,6 +29,9 @@ A = TypeVar("A")
 LONGEST_TOKENS = 200
 """Of a question that is compared by meaning. The embedder cuts at 256, and what a long text asks drowns in the rest
 of it before that (SEMANTIC_CACHE study, 2026-11-23: passages with another question hit in 87 %)."""
+
+LONGEST_TOKEN_CHARS = 8
+"""On the average of a text; rarer than any real one, so a longer text is beyond the window and not even counted."""
 
 MAX_WAITING_TOKENS = 4_096
 """That may wait for the embedder, 1.5 s of one core: a burst must not pile up work for minutes."""
@@ -54,13 +58,25 @@ class Semantic:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question as the layer sees it. `vector` may still be on its way; None: nothing is looked up, and the text is
-    embedded when there is an answer to store. `reason` explains a look-up that does not pay, made or not."""
+    embedded when there is an answer to store. `reason` explains that, and a look-up that is made and does not pay."""
 
     scope: str
     text: str
     tokens: int
     vector: asyncio.Task[Vector] | None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A question that the layer leaves alone: in one word for a metric, None when there was nothing to leave, and in
+    a sentence for who asked."""
+
+    why: SemanticPassed | None
+    reason: str
+
+
+_NOTHING = Passed(None, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,39 +120,70 @@ class Meaning:
         """The parts join when the model is loaded; until then answers are found by their exact key only."""
         self._semantic = semantic
 
-    def ask(self, call: Call, scope: str, plan: Plan) -> Asked | str:
-        """Start embedding the question. A string says why there is none to compare by meaning; it may be empty."""
+    def ask(self, call: Call, scope: str, plan: Plan) -> Asked | Passed:
+        """Start embedding the question, or say why it is neither looked up nor stored."""
         text = question(call.chat)
         if self._semantic is None or text is None:
-            return ""
-        if self.false_hits.is_closed(call.service.name):
-            return "semantic off: too many false hits"
+            return _NOTHING
+        if (outside := self._outside(call, text)) is not None:
+            return outside
+        weighed = self._weighed(call, plan, text)
+        if not weighed.look:
+            return Passed("unpaid", weighed.reason)
         embedder = self._semantic.embedder
-        tokens = _tokens(embedder, text)
-        longest = min(LONGEST_TOKENS, embedder.max_tokens)
-        if tokens > longest:
-            return f"semantic skipped: the question is longer than {longest} tokens"
-        waiting = self._waiting_tokens + tokens
-        if waiting > MAX_WAITING_TOKENS:
-            return f"semantic skipped: {self._waiting_tokens} tokens wait for the embedder"
+        tokens = embedder.count_tokens(text)
+        if (too_much := self._too_much(tokens)) is not None:
+            return too_much
         asked = Asked(semantic_scope(call.chat, scope, plan.resolved, embedder.engine), text, tokens, None)
-        return self._weighed(call, plan, asked, waiting) if call.options.reads_cache else asked
+        if not call.options.reads_cache:
+            return asked
+        return self._late(asked) or replace(asked, vector=self._embedding(text, tokens), reason=weighed.reason)
 
-    def _weighed(self, call: Call, plan: Plan, asked: Asked, waiting: int) -> Asked:
-        """With its vector on the way if the look-up may come in time and pays; `waiting` tokens are to be embedded."""
-        if (stuck_s := self._stuck_s()) > self._rules.deadline_s:
-            return replace(asked, reason=f"semantic skipped: the embedder has been silent for {stuck_s * 1000:.0f} ms")
-        wait_s = self.worth.wait_s(waiting)
-        if self.worth.is_hopeless(waiting, self._rules.deadline_s):
-            late = f"{wait_s * 1000:.0f} ms are more than {self._rules.deadline_s * 1000:g} ms"
-            return replace(asked, reason=f"semantic skipped: about {late}")
+    def _outside(self, call: Call, text: str) -> Passed | None:
+        """What no counting is needed for."""
+        if self.false_hits.is_closed(call.service.name):
+            return Passed("closed", "semantic off: too many false hits")
+        return self._too_long() if len(text) > self._window() * LONGEST_TOKEN_CHARS else None
+
+    def _too_long(self) -> Passed:
+        return Passed("long", f"semantic skipped: the question is longer than {self._longest()} tokens")
+
+    def _longest(self) -> int:
+        return min(LONGEST_TOKENS, self._window())
+
+    def _weighed(self, call: Call, plan: Plan, text: str) -> Weighed:
+        """By an estimate of its tokens: what does not pay is not worth counting. Nobody waits beyond the deadline."""
+        wait_s = self.worth.wait_s(self._waiting_tokens + round(len(text) / CHARS_PER_TOKEN))
         service = call.service.name
-        false_rate = self.false_hits.likely(service)
-        weighed = self.worth.weigh(
-            service, call.chat, plan.attempts[0], false_rate=false_rate, wait_s=wait_s, unix_s=call.asked_at_s
+        return self.worth.weigh(
+            service,
+            call.chat,
+            plan.attempts[0],
+            text,
+            false_rate=self.false_hits.likely(service),
+            wait_s=min(wait_s, self._rules.deadline_s),
+            unix_s=call.asked_at_s,
         )
-        vector = self._embedding(asked.text, asked.tokens) if weighed.look else None
-        return replace(asked, vector=vector, reason=weighed.reason)
+
+    def _too_much(self, tokens: int) -> Passed | None:
+        """Why the embedder is given nothing, or nothing now."""
+        if tokens > self._longest():
+            return self._too_long()
+        if (stuck_s := self._stuck_s()) > self._rules.deadline_s:
+            return Passed("stuck", f"semantic skipped: the embedder has been silent for {stuck_s * 1000:.0f} ms")
+        if self._waiting_tokens + tokens > MAX_WAITING_TOKENS:
+            return Passed("backlog", f"semantic skipped: {self._waiting_tokens} tokens wait for the embedder")
+        return None
+
+    def _late(self, asked: Asked) -> Asked | Passed | None:
+        """What would come too late is embedded behind its answer only while nothing else is: stored questions that
+        queue would make the next ones late as well. One must be, or a pace that was a moment's would not be mended."""
+        waiting, deadline_s = self._waiting_tokens + asked.tokens, self._rules.deadline_s
+        if not self.worth.is_hopeless(waiting, deadline_s):
+            return None
+        wait_ms = self.worth.wait_s(waiting) * 1000
+        reason = f"semantic skipped: about {wait_ms:.0f} ms are more than {deadline_s * 1000:g} ms"
+        return Passed("late", reason) if self._waiting_tokens else replace(asked, reason=reason)
 
     async def nearest(self, call: Call, asked: Asked, fetch: Callable[[str], Coroutine[Any, Any, A | None]]) -> Near[A]:
         """`fetch` gets the answer under a key, within the deadline like all the rest; it must not raise."""
@@ -234,8 +281,7 @@ class Meaning:
 
 
 def _tokens(embedder: Embedder, text: str) -> int:
-    """A text the embedder would cut is never compared by meaning: what differs may lie behind the cut. Eight
-    characters a token is rarer than any real text, so longer ones are not even counted."""
-    if len(text) > embedder.max_tokens * 8:
+    """As many as its window takes, uncounted, of a text that is surely longer."""
+    if len(text) > embedder.max_tokens * LONGEST_TOKEN_CHARS:
         return embedder.max_tokens + 1
     return embedder.count_tokens(text)

@@ -10,7 +10,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.plan import Model
 from gateway.core.pricing import Price, Rates
 from gateway.core.tiers import Tier
-from gateway.core.worth import Weighed, Worth, WorthRules
+from gateway.core.worth import EXPLORE_TURN, Weighed, Worth, WorthRules
 from tests.core.asking import asked
 
 CHAT = asked("Name the capital city of France.")
@@ -20,9 +20,14 @@ NOW_S = 1_800_000_000.0
 
 
 def weigh(
-    worth: Worth, model: Model = FREE, service: str = "shop", false_rate: float = 0.0, chat: ChatRequest = CHAT
+    worth: Worth,
+    model: Model = FREE,
+    service: str = "shop",
+    false_rate: float = 0.0,
+    chat: ChatRequest = CHAT,
+    text: str = "Name the capital city of France.",
 ) -> Weighed:
-    return worth.weigh(service, chat, model, false_rate=false_rate, wait_s=0.012, unix_s=NOW_S)
+    return worth.weigh(service, chat, model, text, false_rate=false_rate, wait_s=0.012, unix_s=NOW_S)
 
 
 def missed(worth: Worth, looks: int, service: str = "shop") -> None:
@@ -104,12 +109,38 @@ def test_more_tokens_never_wait_less(seen: list[tuple[int, float]], tokens: int)
     assert 0 < worth.wait_s(tokens) <= worth.wait_s(tokens + 1)
 
 
-def test_every_nth_look_up_that_does_not_pay_is_made_to_learn_the_odds() -> None:
-    worth = Worth(WorthRules(value_of_second_usd=0.0, explore_every=3))
-    looks = [weigh(worth) for _ in range(9)]
-    assert [weighed.look for weighed in looks] == [False, False, True] * 3
-    assert looks[2].explored
-    assert looks[2].reason.startswith("semantic explored although worth $0.0000000 < cost $")
+def test_about_one_in_so_many_that_do_not_pay_is_looked_up_to_learn_the_odds() -> None:
+    worth = Worth(WorthRules(value_of_second_usd=0.0, explore_every=50))
+    looks = [weigh(worth, text=f"Where is parcel {number}?") for number in range(10_000)]
+    explored = [weighed for weighed in looks if weighed.look]
+    assert 150 < len(explored) < 250
+    assert all(weighed.explored for weighed in explored)
+    assert explored[0].reason.startswith("semantic explored although worth $0.0000000 < cost $")
+
+
+def test_questions_that_ask_the_same_are_explored_together_or_they_would_never_meet() -> None:
+    worth = Worth(WorthRules(value_of_second_usd=0.0, explore_every=4))
+    cities = (
+        "France",
+        "Kazakhstan",
+        "Argentina",
+        "Bangladesh",
+        "Montenegro",
+        "Luxembourg",
+        "Madagascar",
+        "Turkmenistan",
+    )
+    asked = [weigh(worth, text=f"Name the capital city of {name}.").look for name in cities]
+    again = [weigh(worth, text=f"Name the capital city of {name}, please, now.").look for name in cities]
+    assert asked == again
+    assert len(set(asked)) == 2
+
+
+def test_a_service_with_one_subject_is_explored_in_turns_and_not_always_or_never() -> None:
+    worth = Worth(WorthRules(value_of_second_usd=0.0, explore_every=4))
+    looks = [weigh(worth).look for _ in range(40 * EXPLORE_TURN)]
+    assert 0.1 < sum(looks) / len(looks) < 0.4
+    assert all(len(set(looks[at : at + EXPLORE_TURN])) == 1 for at in range(0, len(looks), EXPLORE_TURN))
 
 
 def test_where_neither_seconds_nor_cores_cost_anything_every_look_up_pays() -> None:

@@ -109,6 +109,7 @@ async def found_by_meaning(gateway: Running, number: int) -> None:
     answer = await gateway.ask(f"Name the capital city of {place}, please.", MEDIUM, SHOP)
     assert answer.headers["x-thriftgate-cache"] == "semantic-hit"
     await gateway.events.next(HitChecked)
+    await gateway.ask(f"Too long for it, {number}: {'word ' * 300}", MEDIUM, SHOP)
 
 
 async def joined(gateway: Running, upstream: loopback.Upstream, number: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.events import RequestFinished, Stored
+from gateway.core.events import NotByMeaning, RequestFinished, Stored
 from gateway.flow.meaning import LONGEST_TOKENS
 from tests import loopback
 from tests.fixtures.gateway import Config, Running, running
@@ -58,19 +58,32 @@ async def test_a_near_question_that_the_verifier_refuses_says_so(tmp_path: Path,
     assert why(answer).startswith("near question refused: ")
 
 
-async def test_a_look_up_that_does_not_pay_is_skipped_with_both_figures_but_stored(
+async def test_a_question_that_does_not_pay_is_neither_looked_up_nor_stored_and_says_both_figures(
     tmp_path: Path, four_providers: Config
 ) -> None:
-    config = with_meaning(four_providers, value_of_second_usd=0, explore_share=0.5)
+    config = with_meaning(four_providers, value_of_second_usd=0, explore_share=0.001)
     async with running(tmp_path, config) as gateway:
         await ready(gateway)
         skipped = await gateway.ask(QUESTION, "llamacpp/tiny")
-        await stored_by_meaning(gateway)
-        explored = await gateway.ask(PARAPHRASE, "llamacpp/tiny")
         event = await gateway.events.next(RequestFinished)
+        metrics = (await gateway.http.get("/metrics")).text
     assert skipped.headers["x-thriftgate-cache"] == "miss"
     assert why(skipped) == "semantic skipped: worth $0.0000000 < cost $0.0000001"
     assert event.reasons == ("pinned", why(skipped))
+    assert NotByMeaning("unpaid", event.service) in gateway.events.told
+    assert Stored("semantic", event.service) not in gateway.events.told
+    assert f'thriftgate_semantic_passed_total{{service="{event.service}",why="unpaid"}} 1' in metrics
+
+
+async def test_one_that_is_explored_is_looked_up_and_stored_although_it_does_not_pay(
+    tmp_path: Path, four_providers: Config
+) -> None:
+    config = with_meaning(four_providers, value_of_second_usd=0, explore_share=1)
+    async with running(tmp_path, config) as gateway:
+        await ready(gateway)
+        await gateway.ask(QUESTION, "llamacpp/tiny")
+        await stored_by_meaning(gateway)
+        explored = await gateway.ask(PARAPHRASE, "llamacpp/tiny")
     assert explored.headers["x-thriftgate-cache"] == "semantic-hit"
     assert why(explored).startswith("semantic explored although worth $0.0000000 < cost $")
 
