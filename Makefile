@@ -23,8 +23,9 @@ run: install  ## serve on 127.0.0.1:4000 (ARGS="--port 4001" for another)
 test: install-test  ## every test, on real parts (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
-nightly: install-test  ## the tests that take too long for every change (an hour; ARGS="-k name" for some)
+nightly: install-test  ## the longer forms of slow tests, and laws on 1,000 examples, not 50 (two hours; ARGS="-k name" for some)
 	$(BIN)/python -m pytest -m nightly $(ARGS)
+	$(BIN)/python -m pytest --hypothesis-profile nightly --timeout 1200 tests/core tests/dialects $(ARGS)
 
 lint: install-test  ## ruff, and the floors that imports may not climb
 	$(BIN)/ruff check .

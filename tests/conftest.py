@@ -5,7 +5,9 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("house", deadline=None)  # no test depends on the speed of the machine
+# No test depends on the speed of the machine. `make nightly` looks at far more examples than every change does.
+hypothesis.settings.register_profile("house", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=1_000)
 hypothesis.settings.load_profile("house")
 
 # A module that others import stands before them: pytest rewrites its asserts only if it is the first to import it.

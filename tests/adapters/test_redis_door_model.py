@@ -136,13 +136,16 @@ class DoorModel(RuleBasedStateMachine):
         self.runner.close()
 
 
+@pytest.mark.parametrize(
+    "histories", [70, pytest.param(2_000, marks=[pytest.mark.nightly, pytest.mark.timeout(2_000)])]
+)
 def test_the_door_is_its_model_whatever_happens_in_whatever_order(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, histories: int
 ) -> None:
     monkeypatch.setattr(DoorModel, "url", redis_url, raising=False)
     run_state_machine_as_test(
         DoorModel,
         settings=settings(
-            max_examples=200, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=histories, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

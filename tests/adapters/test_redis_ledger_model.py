@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.fixtures.ledger_machine import LedgerMachine
 
 # Patient, because a loaded machine must not turn a proof into a time-out.
-EVERY_CHANGE = pytest.param(300, marks=pytest.mark.timeout(900))
+EVERY_CHANGE = pytest.param(100, marks=pytest.mark.timeout(900))
 NIGHTLY = pytest.param(10_000, marks=[pytest.mark.nightly, pytest.mark.timeout(10_000)])
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.edge_index import EdgeIndex
 from gateway.core.chat import ChatRequest
@@ -24,7 +26,6 @@ from gateway.ports import Upstream
 from tests.fixtures.semantic import EventList
 from tests.flow.asking import Script, call, chunk, walk
 
-REQUESTS = 10_000
 QUESTIONS = 300
 MANNERS = ("Where do I find tool {}?", "Where do I find tool {}, please?", "Please, where do I find tool {}?")
 
@@ -61,7 +62,8 @@ class Numbered(Script):
         yield chunk({}, "stop")
 
 
-async def test_in_10000_mixed_requests_nobody_has_anothers_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("requests", [2_000, pytest.param(10_000, marks=pytest.mark.nightly)])
+async def test_in_thousands_of_mixed_requests_nobody_has_anothers_answer(tmp_path: Path, requests: int) -> None:
     order = random.Random(4)
     asking = walk(Numbered())
     index = EdgeIndex(tmp_path, engine="by-number", dimensions=4, observer=EventList(), clock=SystemClock())
@@ -75,12 +77,12 @@ async def test_in_10000_mixed_requests_nobody_has_anothers_answer(tmp_path: Path
         answering = asking.whole if order.random() < 0.5 else asking.streamed
         heard[service].add(await answering(call(str(next(ids)), text, service)))
 
-    for _ in range(REQUESTS // 100):
+    for _ in range(requests // 100):
         await asyncio.gather(*(ask(order.choice("ab")) for _ in range(100)))
     await index.stop()
     verdicts = Counter(event.cache for event in asking.told.events if isinstance(event, RequestFinished))
     assert heard["a"].isdisjoint(heard["b"])
-    assert verdicts.total() == REQUESTS
+    assert verdicts.total() == requests
     assert verdicts["miss"] == len(asking.provider.asked) == len(heard["a"]) + len(heard["b"])
     assert {"hit", "semantic-hit", "joined", "miss"} == set(verdicts)  # every layer has been asked
     assert len(asking.questions) == 0

@@ -152,7 +152,7 @@ async def assert_equal(settings: Settings, when: str) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kills", [5, pytest.param(30, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.nightly)])
 async def test_wherever_a_gateway_is_killed_its_counters_equal_the_ledger(
     tmp_path: Path, openai_upstream: loopback.Upstream, anthropic_upstream: loopback.Upstream, kills: int
 ) -> None:
