@@ -1,8 +1,8 @@
 """One client's HTTP/1.1 connection: uvicorn's, with less to do for each request.
 
-What differs: the head is written together with the first of the body (one system call less; ASGI asks for it, so that a
-failure in between could still become a status), header names and values are searched once for what may not be in them
-and not one by one, a connection has one keep-alive timer and not one for each request, and it says by itself when it
+What differs: the head is written together with the first of the body, as ASGI asks for it, and what an application
+sends within one turn of the loop is one write; header names and values are searched once for what may not be in them
+and not one by one; a connection has one keep-alive timer and not one for each request; and it says by itself when it
 is lost, so that nobody needs a task to wait for that. Parsing, pipelining, flow control and shutdown are uvicorn's.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
     HEADER_VALUE_RE,
@@ -110,7 +111,19 @@ class Cycle(RequestResponseCycle):
             keep_alive=keep_alive,
             on_response=connection.on_response_complete,
         )
-        self._head = b""
+        self._loop = connection.loop
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
+        self._will_flush = False
+
+    async def run_asgi(self, app: Any) -> None:
+        async def saying_all(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            finally:  # an answer that breaks off has been heard so far
+                self._flush()
+
+        await super().run_asgi(saying_all)
 
     async def send(self, message: Any) -> None:
         """ASGI's. Waits while the client reads slowly."""
@@ -143,7 +156,7 @@ class Cycle(RequestResponseCycle):
         self.expected_content_length = int(length or 0)
         if self.chunked_encoding:
             lines.append(b"transfer-encoding: chunked\r\n")
-        self._head = b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines))
+        self._unsent.append(b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines)))
 
     def _write(self, body: bytes, *, more: bool) -> None:
         if self.scope["method"] == "HEAD":
@@ -157,11 +170,25 @@ class Cycle(RequestResponseCycle):
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0 or (self.expected_content_length and not more):
                 raise RuntimeError("a body that is not as long as its content-length")
-        if self._head or body:
-            self.transport.write(self._head + body)
-            self._head = b""
+        self._unsent.append(body)
+        self._unsent_bytes += len(body)
         if not more:
+            self._flush()
             self._end()
+        elif self._unsent_bytes > HIGH_WATER_LIMIT:
+            self._flush()
+        elif not self._will_flush:
+            self._will_flush = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Sends what was written in this turn of the loop: events that came together leave together."""
+        self._will_flush = False
+        data = b"".join(self._unsent)
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
+        self._unsent.clear()
+        self._unsent_bytes = 0
 
     def _end(self) -> None:
         self.response_complete = True
