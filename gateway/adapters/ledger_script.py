@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, cast
 
 from gateway.adapters.lua_script import LuaScript
@@ -100,15 +101,22 @@ class LedgerScript:
     async def _call(self, operation: Operation, tag: str, meters: Sequence[str], epoch: str, *args: str | int) -> Reply:
         """A hold is asked for twice: it is the only call whose failure a client would see, and its id makes the second
         one the same hold."""
-        keys = [epoch_key(tag)]
-        for meter in meters:
-            named = meter_keys(tag, meter)
-            keys += [named.sums, named.leases, named.holds]
-        head = ["" if self._server_ms is None else self._server_ms(), epoch, self._lease_ms, LATE_MS, SETTLED_KEPT_MS]
+        keys = _keys(tag, tuple(meters))
+        asked_ms = "" if self._server_ms is None else self._server_ms()
+        terms = asked_ms, epoch, self._lease_ms, LATE_MS, SETTLED_KEPT_MS
         word, now_ms, heard, *numbers = await self._script.run(
-            len(keys), *keys, operation, *head, *args, twice=operation == "hold"
+            len(keys), *keys, operation, *terms, *args, twice=operation == "hold"
         )
         return Reply(cast(Word, _text(word)), now_ms, _text(heard), tuple(numbers))
+
+
+@lru_cache(maxsize=1_024)
+def _keys(tag: str, meters: tuple[str, ...]) -> tuple[str, ...]:
+    keys = [epoch_key(tag)]
+    for meter in meters:
+        named = meter_keys(tag, meter)
+        keys += [named.sums, named.leases, named.holds]
+    return tuple(keys)
 
 
 def _numbers(amount: Amount) -> tuple[int, int]:

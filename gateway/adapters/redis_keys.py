@@ -7,7 +7,6 @@ node, because one script touches them together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import quote
 
 from gateway.core.budget import LATE_MS, SETTLED_KEPT_MS
@@ -44,7 +43,6 @@ class MeterKeys:
     holds: str
 
 
-@lru_cache(maxsize=1_024)
 def meter_keys(tag: str, meter: str) -> MeterKeys:
     """`tag` is the payer's; `meter` is `core.budget.Budget.meter`."""
     # Quoted, so that a brace in a name cannot break the hash tag, nor a colon make two names one.
@@ -53,7 +51,6 @@ def meter_keys(tag: str, meter: str) -> MeterKeys:
     return MeterKeys(f"{stem}:sums", f"{stem}:leases", f"{stem}:holds")
 
 
-@lru_cache(maxsize=1_024)
 def epoch_key(tag: str) -> str:
     """When the memory of all meters under the tag begins: `millisecond id`. Lives as long as the longest of them, so
     that it is missing only where they are."""

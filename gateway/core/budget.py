@@ -98,6 +98,7 @@ class Budget:
     pace_burst: float | None = None
     away: Away = "closed"
     rate: bool = False
+    is_limited: bool = field(init=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)
     _latest: tuple[float, float, Window, str] | None = field(default=None, init=False, repr=False, compare=False)
     """From when until when the window that was asked for last is the one of the moment, the window, and its meter."""
@@ -106,15 +107,12 @@ class Budget:
         for kind, limit in self.limits():
             if not 0 <= limit <= MAX_LIMIT:
                 raise ValueError(f"a budget's {kind} limit is from 0 to {MAX_LIMIT}, not {limit}")
+        object.__setattr__(self, "is_limited", self.tokens is not None or self.nano_usd is not None)
         object.__setattr__(self, "_hash", hash((self.account, self.rule, self.tokens, self.nano_usd, self.hard)))
 
     def __hash__(self) -> int:
         """Computed once: budgets are keys of what is known of them, some ten times a request."""
         return self._hash
-
-    @property
-    def is_limited(self) -> bool:
-        return self.tokens is not None or self.nano_usd is not None
 
     def limits(self) -> tuple[tuple[Kind, int], ...]:
         """The limits there are."""

@@ -154,8 +154,8 @@ def told_record(event: Event, at_s: float) -> dict[str, Any] | None:
     if kind is None:
         return None
     record = {"type": kind, "at": at_s, **_named(event)}
-    if kind == "request":
-        for name in _NESTED:
+    for name in _NESTED:
+        if record.get(name):
             record[name] = _plain(record[name])
     return record
 
@@ -165,9 +165,7 @@ def _named(value: object) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_named(one) for one in value]
-    return None if value is None else _named(value)
+    return [_named(one) for one in value] if isinstance(value, tuple) else _named(value)
 
 
 def check_kind(record: Record) -> str:
