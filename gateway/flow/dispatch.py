@@ -115,9 +115,10 @@ class Dispatch:
     async def _reach_soon(self, trail: Trail, plan: Plan, models: Sequence[Model]) -> Flight:
         """The first of these models; or, where a stream of it is slow to begin, one that is asked beside it."""
         model = models[0]
-        reach = partial(self._reach, trail, plan, model, _rung(plan, model), fallbacks=len(models) - 1)
+        rung, fallbacks = _rung(plan, model), len(models) - 1
         if self._hedge is None or not trail.call.chat.stream or plan.reviewed:
-            return await reach()
+            return await self._reach(trail, plan, model, rung, fallbacks)
+        reach = partial(self._reach, trail, plan, model, rung, fallbacks)
         wait_s, other = self._hedge.wait_s(self._hosts[model.provider], model), self._beside(trail, models)
         if wait_s is None or other is None:
             return await reach()

@@ -56,7 +56,7 @@ class Flight:
         self._trail = trail
         self._hold = hold
         self._assembler = Assembler()
-        self._upstream = AsyncExitStack()
+        self._upstream: AsyncExitStack | None = None
         self._seen: Completion | None = None
         self._chunks: AsyncIterator[Chunk] | None = None
         self._first: list[Chunk] = []
@@ -114,7 +114,8 @@ class Flight:
             return
         self._landed = True
         try:
-            await self._upstream.aclose()
+            if self._upstream is not None:
+                await self._upstream.aclose()
         finally:
             usage = await self._used()
             nano_usd = self.model.price.charge(usage, self._trail.call.asked_at_s)
@@ -141,6 +142,7 @@ class Flight:
 
     async def _begin(self, hosts: Hosts, max_output_tokens: int | None, whole: bool) -> None:
         call, asked = self._trail.call, self._trail.asked
+        self._upstream = AsyncExitStack()
         upstream = await self._upstream.enter_async_context(
             hosts.chat(call.chat, self.model, max_output_tokens, strict=call.options.strict, asked=asked)
         )

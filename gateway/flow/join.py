@@ -20,7 +20,7 @@ import asyncio
 from collections.abc import Hashable
 
 from gateway.flow.lookup import Found
-from gateway.flow.shared_flight import Reader, SharedFlight
+from gateway.flow.shared_flight import Client, Reader, SharedFlight
 from gateway.flow.tasks import Tasks
 
 MAX_QUESTIONS = 4_096
@@ -53,11 +53,15 @@ class Question:
         flight = self._flight
         return flight.board() if flight is not None and flight.boards else None
 
-    def open(self, flight: SharedFlight) -> Reader:
-        """The flight's first reader; the flight is the one that others board from now on."""
+    def open(self, flight: SharedFlight, client: Client | None = None) -> Reader:
+        """The flight's first reader; the flight is the one that others board from now on. With a `client` it is the
+        reader that flies it."""
         self._flight = flight
         flight.when_landed(self._landed)
-        flight.start(self._tasks)
+        if client is None:
+            flight.start(self._tasks)
+        else:
+            flight.fly_with(client)
         return flight.board()
 
     def _landed(self) -> None:

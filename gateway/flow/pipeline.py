@@ -27,7 +27,7 @@ from gateway.flow.light_shadow import LightShadow
 from gateway.flow.lookup import Entry, Found, Lookup
 from gateway.flow.routing import Routing
 from gateway.flow.shadow import Shadow
-from gateway.flow.shared_flight import Reader, SharedFlight
+from gateway.flow.shared_flight import Client, Reader, SharedFlight
 from gateway.ports import Clock, Observer
 
 
@@ -77,10 +77,10 @@ class Pipeline:
         """From now on savings are told against these."""
         self._baselines = baselines
 
-    def serve(self, call: Call) -> Serving:
+    def serve(self, call: Call, client: Client | None = None) -> Serving:
         """A single-use async context manager. Entering raises the errors of `core.errors`; after it they are raised
-        only while the answer is iterated."""
-        return Serving(self, Trail(call))
+        only while the answer is iterated. Of a `client` the task can do the flying itself, if the answer is whole."""
+        return Serving(self, Trail(call), None if call.chat.stream else client)
 
     async def begin(self, serving: Serving) -> Answer:
         """Above the yield."""
@@ -94,7 +94,7 @@ class Pipeline:
             return self._replay(trail, at_hand)
         same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
         question = serving.question = self._questions.ask(same)
-        source = await self._source(trail, plan, key, question)
+        source = await self._source(serving, plan, key, question)
         if isinstance(source, Entry):
             return self._replay(trail, source)
         serving.reader = source
@@ -118,8 +118,9 @@ class Pipeline:
                 serving.trail.failed(error)
             self._tell(serving.trail, serving.reader)
 
-    async def _source(self, trail: Trail, plan: Plan, key: str, question: Question) -> Entry | Reader:
+    async def _source(self, serving: Serving, plan: Plan, key: str, question: Question) -> Entry | Reader:
         """A stored answer, or a place in a flight: one that is in the air, or else one of the request's own."""
+        trail = serving.trail
         async with question.turn:
             reader = question.board()
             if reader is not None:
@@ -130,9 +131,8 @@ class Pipeline:
             if found.entry is not None:
                 question.hit(found)
                 return found.entry
-            return question.open(
-                SharedFlight(trail, partial(self._dispatch.open, trail, plan), self._keeping(trail, plan, found))
-            )
+            flight = SharedFlight(trail, partial(self._dispatch.open, trail, plan), self._keeping(trail, plan, found))
+            return question.open(flight, serving.client)
 
     def _keeping(self, trail: Trail, plan: Plan, found: Found) -> Callable[[Flight, Completion], Awaitable[None]]:
         """What a model below the planned one answered, in its need, is not kept: it would go on answering after it. Nor
@@ -182,10 +182,11 @@ class Serving:
     """`async with`: entered, the answer has begun; left, it has been told of. A class, because a generator in its place
     costs a weak reference and four more calls for each request."""
 
-    __slots__ = ("_pipeline", "question", "reader", "trail")
+    __slots__ = ("_pipeline", "client", "question", "reader", "trail")
 
-    def __init__(self, pipeline: Pipeline, trail: Trail) -> None:
+    def __init__(self, pipeline: Pipeline, trail: Trail, client: Client | None) -> None:
         self.trail = trail
+        self.client = client
         self.question: Question | None = None
         self.reader: Reader | None = None
         self._pipeline = pipeline

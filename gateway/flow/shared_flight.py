@@ -1,8 +1,10 @@
 """One flight with many readers.
 
-Theory of operation. A shared flight is flown by a task of its own, not by the request that opened it, so no reader is
-special: whoever leaves, or reads slowly, harms nobody. The task takes chunks from upstream and appends them to a list;
-every reader has a cursor into it and may board at any time before the end, because the list is kept from its start.
+Theory of operation. No reader is special: whoever leaves, or reads slowly, harms nobody. A stream is flown by a task
+of its own, not by the request that opened it. The task takes chunks from upstream and appends them to a list; every
+reader has a cursor into it and may board at any time before the end, because the list is kept from its start. A whole
+answer, which has no pace, is flown by the request that opened it, whose `client` then holds on to its task: who leaves
+it while others are aboard flies on for them, and is cancelled with the last of them.
 
 *Pace.* The fastest reader sets it: the task stays at most `AHEAD_CHUNKS` in front of that one, so a single slow client
 still slows its upstream down through TCP, and one slow client among many slows nobody. A reader that wants the whole
@@ -13,8 +15,9 @@ has passed is dropped, and a reader that has fallen behind even that is told so 
 
 *The end.* There are three: the answer was whole (it has been settled and stored before any reader hears the end), it
 failed (every reader gets the same failure: before the first chunk as a status, after it as an error event), or the
-last reader left (the task is cancelled, which closes upstream and charges what it had produced). `when_landed` runs
-after the end, when the bill is known: the request that opened the flight is told of then, even if it left long before.
+last reader left (what flies it is cancelled, which closes upstream and charges what it had produced). `when_landed`
+runs after the end, when the bill is known: the request that opened the flight is told of then, even if it left long
+before.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import Any, Protocol
 
 from gateway.core.chunks import Chunk, Completion, split
 from gateway.core.errors import Unavailable
@@ -33,6 +37,15 @@ from gateway.flow.tasks import Tasks, shielded
 AHEAD_CHUNKS = 256
 KEEP_CHUNKS = 16_384
 """About 16 MB of short chunks, and more than most answers have."""
+
+
+class Client(Protocol):
+    """Who has asked. `left`: gone before the answer's end."""
+
+    left: bool
+
+    def hold(self, needed: Callable[[], bool]) -> None:
+        """From now on, leaving ends the request's task only if it is not `needed` then."""
 
 
 class SharedFlight:
@@ -54,9 +67,11 @@ class SharedFlight:
         self._chunks: list[Chunk] = []
         self._dropped = 0
         self._readers: set[Reader] = set()
+        self._first: Reader | None = None
         self._fastest = 0
         self._abandoned = False
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._client: Client | None = None
         self._off = asyncio.Event()
         self._news = asyncio.Event()
         self._listening = False
@@ -72,10 +87,17 @@ class SharedFlight:
     def start(self, tasks: Tasks) -> None:
         """Owned by `tasks`. A reader must board in the same turn of the loop."""
         self._task = tasks.start(self._fly())
-        self._task.add_done_callback(self._end)  # not a `finally`: a task cancelled before its first step runs none
+        self._task.add_done_callback(
+            lambda _: self._end()
+        )  # not a `finally`: a task cancelled before its first step runs none
+
+    def fly_with(self, client: Client) -> None:
+        """The first reader flies it, in `taken_off`, which it must call in the same turn of the loop."""
+        self._client = client
 
     def board(self) -> Reader:
         reader = Reader(self)
+        self._first = self._first or reader
         self._readers.add(reader)
         return reader
 
@@ -88,7 +110,10 @@ class SharedFlight:
 
     async def taken_off(self) -> None:
         """Returns with the first chunk there; raises what kept the flight on the ground."""
-        await self._off.wait()
+        if self._client is not None and self._task is None:
+            await self._fly_here(self._client)
+        else:
+            await self._off.wait()
         if self.flight is None:
             raise self._why()
 
@@ -129,11 +154,31 @@ class SharedFlight:
     async def leave(self, reader: Reader) -> None:
         """When it was the last, returns after upstream was closed and charged, also if the leaver is cancelled."""
         self._readers.discard(reader)
+        if self.ended:
+            return
         self._fastest = max((one.at for one in self._readers), default=0)
-        if not self._readers and not self.ended and self._task is not None:
+        if not self._readers and self._task is not None:
             self._abandoned = True
             self._task.cancel()
             await shielded(_over(self._task))
+
+    async def _fly_here(self, client: Client) -> None:
+        self._task = asyncio.current_task()
+        client.hold(self._flies_on)
+        try:
+            await self._fly()
+        finally:
+            self._end()
+        if client.left:  # and was needed until now
+            raise asyncio.CancelledError
+
+    def _flies_on(self) -> bool:
+        """Its first reader's client has left."""
+        if self.ended:
+            return False
+        self._readers = {reader for reader in self._readers if reader is not self._first}
+        self._abandoned = not self._readers
+        return not self._abandoned
 
     async def _fly(self) -> None:
         try:
@@ -181,7 +226,7 @@ class SharedFlight:
             news, self._news = self._news, asyncio.Event()
             news.set()
 
-    def _end(self, _: asyncio.Task[None]) -> None:
+    def _end(self) -> None:
         self.ended = True
         self._open = None  # type: ignore[assignment]  # it holds the request, and readers may hold this for long
         self._off.set()
@@ -194,7 +239,7 @@ class SharedFlight:
         return self.failure or Unavailable("The gateway is shutting down.")
 
 
-async def _over(task: asyncio.Task[None]) -> None:
+async def _over(task: asyncio.Task[Any]) -> None:
     await asyncio.wait([task])
 
 

@@ -161,6 +161,7 @@ class Departure:
         self._loss = loss
         self._watch: asyncio.Task[None] | None = None
         self.left = False
+        self._needed: Callable[[], bool] | None = None
 
     async def __aenter__(self) -> Departure:
         task = asyncio.current_task()
@@ -182,6 +183,10 @@ class Departure:
         others = self._task.uncancel() > self._cancelling  # a shutdown that cancels too must get through
         return kind is asyncio.CancelledError and not others
 
+    def hold(self, needed: Callable[[], bool]) -> None:
+        """As `flow.shared_flight.Client`."""
+        self._needed = needed
+
     def disarm(self) -> None:
         if self._loss is not None:
             self._loss.watch(None)
@@ -195,7 +200,8 @@ class Departure:
 
     def _leave(self) -> None:
         self.left = True
-        self._task.cancel()
+        if self._needed is None or not self._needed():
+            self._task.cancel()
 
 
 def error_headers(error: ThriftgateError) -> dict[str, str]:

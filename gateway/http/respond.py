@@ -27,7 +27,7 @@ async def respond(exchange: Exchange, pipeline: Pipeline, call: Call, rendering:
     upstream closed, when the client leaves."""
     async with exchange.departure() as departure:
         try:
-            async with pipeline.serve(call) as answer:
+            async with pipeline.serve(call, departure) as answer:
                 if call.chat.stream:
                     await _stream(exchange, answer, departure, rendering)
                 else:

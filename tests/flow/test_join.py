@@ -10,7 +10,9 @@ from gateway.core.errors import Unavailable, UpstreamCut, UpstreamRejected
 from gateway.core.events import RequestFinished
 from gateway.core.options import Options
 from gateway.flow import shared_flight
+from gateway.flow.call import Call
 from gateway.flow.shared_flight import AHEAD_CHUNKS
+from gateway.http.exchange import Departure, Loss
 from tests.flow.asking import Script, Walk, call, walk
 
 MANY = 200
@@ -191,3 +193,79 @@ async def test_a_reader_too_far_behind_is_told_so_and_newcomers_fly_anew(monkeyp
             await anext(chunks)
     assert len(heard) == 2_002
     assert len(asking.provider.asked) == 1
+
+
+def whole_call(id: str) -> Call:
+    return call(id, stream=False)
+
+
+async def at_http(asking: Walk, call: Call, loss: Loss) -> str | None:
+    """As a hot route asks: inside a departure. None: the client has left."""
+
+    async def nothing_more() -> dict[str, object]:
+        raise AssertionError("the connection tells of its loss by itself")
+
+    async with Departure(nothing_more, loss) as departure, asking.pipeline.serve(call, departure) as answer:
+        content: str = (await answer.whole())["choices"][0]["message"]["content"]
+        return content
+    return None
+
+
+async def test_a_request_for_a_whole_answer_flies_it_in_its_own_task() -> None:
+    ticks = asyncio.Semaphore(0)
+    asking = walk(Script(ticks=ticks))
+    before = asyncio.all_tasks()
+    task = asyncio.ensure_future(at_http(asking, whole_call("1"), Loss()))
+    await asking.provider.arrived.wait()
+    assert asyncio.all_tasks() - before == {task}
+    for _ in range(2):
+        ticks.release()
+    assert await task == "Hello world"
+
+
+async def test_whose_client_leaves_flies_on_for_who_is_aboard() -> None:
+    ticks, loss = asyncio.Semaphore(0), Loss()
+    asking = walk(Script(ticks=ticks))
+    first = asyncio.ensure_future(at_http(asking, whole_call("1"), loss))
+    await asking.provider.arrived.wait()
+    second = asyncio.ensure_future(at_http(asking, whole_call("2"), Loss()))
+    await asking.settles_down()
+    loss.happen()
+    for _ in range(2):
+        ticks.release()
+    assert await second == "Hello world"
+    assert await first is None
+    assert len(asking.provider.asked) == 1
+    told = {event.request_id: event for event in finished(asking)}
+    assert (told["1"].outcome, told["2"].outcome) == ("client_disconnect", "ok")
+    assert told["1"].cost_usd > told["2"].cost_usd == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_with_the_last_client_a_flight_without_a_task_ends_too(order: tuple[int, int]) -> None:
+    losses = (Loss(), Loss())
+    asking = walk(Script(ticks=asyncio.Semaphore(0)))
+    first = asyncio.ensure_future(at_http(asking, whole_call("1"), losses[0]))
+    await asking.provider.arrived.wait()
+    second = asyncio.ensure_future(at_http(asking, whole_call("2"), losses[1]))
+    await asking.settles_down()
+    for nth in order:
+        assert asking.provider.closed == 0
+        losses[nth].happen()
+        await asking.settles_down()
+    assert [await first, await second] == [None, None]
+    assert asking.provider.closed == len(asking.provider.asked) == len(asking.books.settled) == 1
+    assert [event.outcome for event in finished(asking)] == ["client_disconnect"] * 2
+
+
+async def test_a_task_that_is_cancelled_with_readers_aboard_tells_them_of_the_shutdown() -> None:
+    asking = walk(Script(ticks=asyncio.Semaphore(0)))
+    first = asyncio.ensure_future(at_http(asking, whole_call("1"), Loss()))
+    await asking.provider.arrived.wait()
+    second = asyncio.ensure_future(at_http(asking, whole_call("2"), Loss()))
+    await asking.settles_down()
+    first.cancel()
+    with pytest.raises(Unavailable):
+        await second
+    assert first.cancelled()
+    assert asking.provider.closed == len(asking.books.settled) == 1
