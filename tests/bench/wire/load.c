@@ -240,7 +240,9 @@ int main(int count, char **arguments) {
     int connections = atoi(arguments[3]);
     max_requests = atoll(arguments[5]);
     make_request(arguments[2], arguments[6], count - 7, arguments + 7);
-    first_number = (long long)(time(NULL) % 100000) * 100000; /* another run, other numbers */
+    struct timespec today;
+    clock_gettime(CLOCK_REALTIME, &today); /* a run that begins in the second of the last one has other numbers too */
+    first_number = (today.tv_sec * 1000000LL + today.tv_nsec / 1000) % 10000000000LL;
     latency_us = malloc(max_requests * sizeof *latency_us);
     first_byte_after_us = malloc(max_requests * sizeof *first_byte_after_us);
     epoll = epoll_create1(0);
