@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from gateway.http.exchange import ClientLeft, Exchange, Receive, Scope, Send, st
 
 Handler = Callable[[Exchange], Awaitable[None]]
 logger = logging.getLogger("thriftgate")
+_SETTLE_S = 5.0
 MAX_BEHIND_BYTES = 16 * 1024
 """Of a request's body behind the hot routes, where nobody has much to say."""
 
@@ -49,6 +51,7 @@ class Front:
     ) -> None:
         self.routes = routes
         self.in_flight = 0
+        self._last_left: asyncio.Event | None = None
         self._behind = behind
         self._lifetime = lifetime
 
@@ -73,20 +76,24 @@ class Front:
             try:
                 await route.handle(exchange)
             finally:
-                self.in_flight -= 1
+                self._leave()
         except ThriftgateError as error:
             await exchange.fail(error)
         except ClientLeft:
             pass
         except asyncio.CancelledError:  # the server's: its patience with who runs at its stop is over
             if not exchange.started:
-                await exchange.fail(stopping())
-            raise
+                await exchange.fail(stopping())  # and no more: uvicorn would print a traceback for the cancellation
         except Exception:
             logger.exception("request %s failed", exchange.id)
             if exchange.started:
                 raise
             await exchange.crash()
+
+    def _leave(self) -> None:
+        self.in_flight -= 1
+        if self._last_left is not None and not self.in_flight:
+            self._last_left.set()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """ASGI's lifespan. A start that fails is reported to the server, which then exits."""
@@ -100,5 +107,13 @@ class Front:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._emptied()
         await self._lifetime.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _emptied(self) -> None:
+        """The server cancels who outlasts its patience and does not wait for them; they still count and settle."""
+        self._last_left = asyncio.Event()
+        if self.in_flight:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._last_left.wait(), _SETTLE_S)

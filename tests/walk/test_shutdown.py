@@ -136,6 +136,7 @@ async def test_who_waits_longer_than_the_drain_hears_that_the_gateway_is_stoppin
             served.process.send_signal(signal.SIGTERM)
             answer = await asking
         assert await asyncio.to_thread(served.process.wait, 60) == 0, "".join(served.lines)
+        assert "Traceback" not in "".join(served.lines)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
     assert (answer.headers["retry-after"], answer.headers["x-should-retry"]) == ("1", "true")
 
