@@ -129,7 +129,7 @@ class Worth:
         self._habits: defaultdict[str, Habits] = defaultdict(Habits)
         self._token_s = Mean(PRIOR_TOKEN_S)
         self._paced = False
-        self._late = 0
+        self._late = 0.0
         self._unpaid: defaultdict[str, int] = defaultdict(int)
 
     def under(self, rules: WorthRules) -> Worth:
@@ -143,12 +143,16 @@ class Worth:
         return FIXED_WAIT_S + tokens * self._token_s.value
 
     def is_hopeless(self, tokens: int, deadline_s: float) -> bool:
-        """Whether it would surely come too late; nothing is sure until the embedder's pace was seen, and one in
-        `explore_every` is tried all the same: the pace may be a moment's."""
-        if not self._paced or self.wait_s(tokens) <= deadline_s:
+        """Whether it would surely come too late. Nothing is sure until the embedder's pace was seen, and that may be a
+        moment's: one in `explore_every` is tried all the same, and of what is beyond the deadline by far, fewer."""
+        wait_s = self.wait_s(tokens)
+        if not self._paced or wait_s <= deadline_s:
             return False
-        self._late += 1
-        return self._late % self._rules.explore_every != 0
+        self._late += (deadline_s / wait_s) ** 2
+        if self._late < self._rules.explore_every:
+            return True
+        self._late = 0.0
+        return False
 
     def weigh(
         self,

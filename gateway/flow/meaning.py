@@ -132,12 +132,12 @@ class Meaning:
             return Passed("unpaid", weighed.reason)
         embedder = self._semantic.embedder
         tokens = embedder.count_tokens(text)
-        if (too_much := self._too_much(tokens)) is not None:
+        if (too_much := self._too_much(tokens) or self._late(tokens)) is not None:
             return too_much
         asked = Asked(semantic_scope(call.chat, scope, plan.resolved, embedder.engine), text, tokens, None)
         if not call.options.reads_cache:
             return asked
-        return self._late(asked) or replace(asked, vector=self._embedding(text, tokens), reason=weighed.reason)
+        return replace(asked, vector=self._embedding(text, tokens), reason=weighed.reason)
 
     def _outside(self, call: Call, text: str) -> Passed | None:
         """What no counting is needed for."""
@@ -175,15 +175,13 @@ class Meaning:
             return Passed("backlog", f"semantic skipped: {self._waiting_tokens} tokens wait for the embedder")
         return None
 
-    def _late(self, asked: Asked) -> Asked | Passed | None:
-        """What would come too late is embedded behind its answer only while nothing else is: stored questions that
-        queue would make the next ones late as well. One must be, or a pace that was a moment's would not be mended."""
-        waiting, deadline_s = self._waiting_tokens + asked.tokens, self._rules.deadline_s
+    def _late(self, tokens: int) -> Passed | None:
+        """What would come too late is not embedded for later either: whoever asks the same would be as late."""
+        waiting, deadline_s = self._waiting_tokens + tokens, self._rules.deadline_s
         if not self.worth.is_hopeless(waiting, deadline_s):
             return None
         wait_ms = self.worth.wait_s(waiting) * 1000
-        reason = f"semantic skipped: about {wait_ms:.0f} ms are more than {deadline_s * 1000:g} ms"
-        return Passed("late", reason) if self._waiting_tokens else replace(asked, reason=reason)
+        return Passed("late", f"semantic skipped: about {wait_ms:.0f} ms are more than {deadline_s * 1000:g} ms")
 
     async def nearest(self, call: Call, asked: Asked, fetch: Callable[[str], Coroutine[Any, Any, A | None]]) -> Near[A]:
         """`fetch` gets the answer under a key, within the deadline like all the rest; it must not raise."""

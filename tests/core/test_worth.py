@@ -95,10 +95,14 @@ def test_nothing_is_hopeless_until_the_embedders_pace_was_seen() -> None:
     assert not worth.is_hopeless(20, 0.03)
 
 
-def test_one_of_the_hopeless_is_tried_all_the_same_because_the_pace_may_be_a_moments() -> None:
+def test_some_of_the_hopeless_are_tried_all_the_same_because_the_pace_may_be_a_moments() -> None:
     worth = Worth(WorthRules(explore_every=3))
-    worth.embedded(tokens=20, took_s=10.0)
-    assert [worth.is_hopeless(20, 0.03) for _ in range(6)] == [True, True, False] * 2
+    worth.embedded(tokens=20, took_s=0.42)
+    just_late = [worth.is_hopeless(20, 0.03) for _ in range(40)]
+    far_beyond = [worth.is_hopeless(200, 0.03) for _ in range(40)]
+    assert just_late == [True, True, True, False] * 10
+    assert all(far_beyond)
+    assert not all(worth.is_hopeless(200, 0.03) for _ in range(400))
 
 
 @given(st.lists(st.tuples(st.integers(0, 4_096), st.floats(0, 10)), max_size=30), st.integers(0, 4_096))
