@@ -87,9 +87,8 @@ class SharedFlight:
     def start(self, tasks: Tasks) -> None:
         """Owned by `tasks`. A reader must board in the same turn of the loop."""
         self._task = tasks.start(self._fly())
-        self._task.add_done_callback(
-            lambda _: self._end()
-        )  # not a `finally`: a task cancelled before its first step runs none
+        # Not a `finally`: a task that is cancelled before its first step runs none.
+        self._task.add_done_callback(lambda _: self._end())
 
     def fly_with(self, client: Client) -> None:
         """The first reader flies it, in `taken_off`, which it must call in the same turn of the loop."""
@@ -176,7 +175,8 @@ class SharedFlight:
         """Its first reader's client has left."""
         if self.ended:
             return False
-        self._readers = {reader for reader in self._readers if reader is not self._first}
+        if self._first is not None:
+            self._readers.discard(self._first)
         self._abandoned = not self._readers
         return not self._abandoned
 
