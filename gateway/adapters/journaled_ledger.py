@@ -35,18 +35,20 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from gateway.adapters.ledger_file import LedgerFile
 from gateway.adapters.ledger_reader import Damage
 from gateway.adapters.ledger_recovery import Left, read_left
 from gateway.adapters.ledger_tail import restore
+from gateway.adapters.observers import Selective
 from gateway.adapters.redis_ledger import Rebuild
 from gateway.core.books import Books, budget_of
 from gateway.core.budget import LATE_MS, MAX_LIMIT, NOTHING, Amount, Bid, Payer
 from gateway.core.events import Degraded, Event
 from gateway.core.ladder import Rung
-from gateway.core.ledger_lines import Entry, EntryKind, told_record
+from gateway.core.ledger_lines import TOLD, Entry, EntryKind, Record
 from gateway.ports import Clock, Hold, Ledger, Observer, Standing
 
 _AT_ONCE = 64
@@ -221,17 +223,16 @@ class JournaledLedger:
         self._observer.tell(Degraded("ledger_file", str(damage)))
 
 
-class LedgerEvents:
+class LedgerEvents(Selective):
     """Implements `ports.Observer`: what requests and checks have cost goes into the ledger file."""
 
     def __init__(self, file: LedgerFile, clock: Clock) -> None:
         self._file = file
         self._clock = clock
+        self.hears = {kind: partial(self._told, record_of) for kind, record_of in TOLD.items()}
 
-    def tell(self, event: Event) -> None:
-        record = told_record(event, self._clock.unix_s())
-        if record is not None:
-            self._file.append(record)
+    def _told(self, record_of: Callable[[Any, float], Record], event: Event) -> None:
+        self._file.append(record_of(event, self._clock.unix_s()))
 
 
 def _hold_of(entry: Entry) -> Hold:

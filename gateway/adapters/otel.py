@@ -21,7 +21,8 @@ import orjson
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.json_post import JsonPost
-from gateway.core.events import AttemptFailed, Event, RequestFinished
+from gateway.adapters.observers import Selective
+from gateway.core.events import AttemptFailed, RequestFinished
 from gateway.core.sampling import is_chosen
 from gateway.ports import Clock
 
@@ -36,7 +37,7 @@ _FROM_CACHE = frozenset({"hit", "semantic-hit", "joined"})
 Span = dict[str, Any]
 
 
-class Traces:
+class Traces(Selective):
     """Implements `ports.Observer`. `share` of the requests is sampled, 0 to 1, by a hash of their ids; of those that
     come with a `traceparent`, all that it says are."""
 
@@ -47,6 +48,7 @@ class Traces:
         self._waiting: deque[Span] = deque(maxlen=MOST_WAITING)
         self._to = JsonPost(f"{endpoint.rstrip('/')}/v1/traces", "the collector does not take traces")
         self._behind = Behind(self._send_waiting, pause_s=pause_s)
+        self.hears = {RequestFinished: self._finished, AttemptFailed: self._attempt_failed}
 
     def start(self) -> None:
         self._behind.start()
@@ -55,16 +57,16 @@ class Traces:
         await self._behind.stop()
         await self._to.close()
 
-    def tell(self, event: Event) -> None:
-        if type(event) is RequestFinished:
-            failed = self._failed.pop(event.request_id, [])
-            if self._sampled(event):
-                self._waiting.extend(spans(event, failed, int(self._clock.unix_s() * _NANO)))
-                self._behind.wake()
-        elif type(event) is AttemptFailed:
-            self._failed.setdefault(event.request_id, []).append((event, int(self._clock.unix_s() * _NANO)))
-            if len(self._failed) > MOST_WAITING:
-                self._failed.popitem(last=False)
+    def _finished(self, event: RequestFinished) -> None:
+        failed = self._failed.pop(event.request_id, [])
+        if self._sampled(event):
+            self._waiting.extend(spans(event, failed, int(self._clock.unix_s() * _NANO)))
+            self._behind.wake()
+
+    def _attempt_failed(self, event: AttemptFailed) -> None:
+        self._failed.setdefault(event.request_id, []).append((event, int(self._clock.unix_s() * _NANO)))
+        if len(self._failed) > MOST_WAITING:
+            self._failed.popitem(last=False)
 
     def _sampled(self, event: RequestFinished) -> bool:
         if event.trace_parent is not None:

@@ -16,13 +16,13 @@ from prometheus_client.registry import Collector
 
 from gateway.adapters import metric_names as names
 from gateway.adapters.metric_families import Family, Labels, Store, Value, add, decode, encode, merged, metric
+from gateway.adapters.observers import Selective
 from gateway.adapters.request_rows import RequestRow, expanded
 from gateway.core.events import (
     AttemptFailed,
     BreakerClosed,
     BreakerOpened,
     Degraded,
-    Event,
     HitChecked,
     NotByMeaning,
     Overshoot,
@@ -50,7 +50,7 @@ Source = Callable[[], Iterable[tuple[Family, Labels, Value]]]
 _Raw = tuple[str, str | None, str | None, str | None, str, str, str]
 
 
-class PrometheusMetrics:
+class PrometheusMetrics(Selective):
     """Implements `ports.Observer`. A label value that is not in the configuration is `other`: junk model names from
     clients mint no series. Build one per gateway; it has its own registry."""
 
@@ -65,9 +65,9 @@ class PrometheusMetrics:
         self._free: frozenset[str] = frozenset()
         self._rows: dict[tuple[str, ...], RequestRow] = {}
         self._aliases: dict[_Raw, RequestRow] = {}
-        self._store: defaultdict[str, dict[Labels, Value]] = defaultdict(dict)
-        self._saved: defaultdict[Labels, int] = defaultdict(int)
-        self._overhead: defaultdict[Labels, int] = defaultdict(int)
+        self._states: defaultdict[str, dict[Labels, Value]] = defaultdict(dict)
+        self._counted: defaultdict[str, defaultdict[Labels, int]] = defaultdict(lambda: defaultdict(int))
+        self._saved, self._overhead = self._counted[names.SAVED.name], self._counted[names.OVERHEAD.name]
         self._inherited: Store = {}
         self._sources: list[Source] = []
         self._set(names.RELOAD_OK, (), 1)
@@ -76,6 +76,23 @@ class PrometheusMetrics:
         self.registry = CollectorRegistry()
         self.registry.register(_Own(self))
         self.learn(services, providers, models)
+        self.hears = {
+            RequestFinished: self._finished,
+            Stored: self._stored,
+            NotByMeaning: self._passed,
+            AttemptFailed: self._attempt_failed,
+            BreakerOpened: self._opened,
+            BreakerClosed: self._closed,
+            Overshoot: self._overshot,
+            Unguarded: self._unguarded,
+            PutAside: self._put_aside,
+            HitChecked: self._hit_checked,
+            Rated: self._rated,
+            SemanticClosed: self._semantic_closed,
+            Reloaded: self._reloaded,
+            Degraded: self._degraded,
+            Recovered: self._degraded,
+        }
 
     def learn(
         self, services: Collection[str], providers: Collection[str], models: Collection[str], free: Collection[str] = ()
@@ -90,12 +107,6 @@ class PrometheusMetrics:
     def ask(self, *sources: Source) -> None:
         """From now on, whenever the metrics are read."""
         self._sources.extend(sources)
-
-    def tell(self, event: Event) -> None:
-        if type(event) is RequestFinished:
-            self._finished(event)
-        else:
-            self._happened(event)
 
     def render(self, others: Sequence[bytes] = (), asked: Store | None = None) -> bytes:
         """The exposition text, of this process and of those whose snapshots these are. `asked` is what was found out
@@ -116,11 +127,9 @@ class PrometheusMetrics:
     def store(self) -> Store:
         """Every series of this process. Safe beside a thread that tells: a request may be in one metric and not yet in
         another, but nothing is lost."""
-        store: Store = {name: dict(series) for name, series in list(self._store.items())}
-        for name, series in expanded(list(self._rows.values()), self._free).items():
-            store[name] = series
-        store[names.SAVED.name] = dict(self._saved)
-        store[names.OVERHEAD.name] = dict(self._overhead)
+        store: Store = {name: dict(series) for name, series in list(self._states.items())}
+        store |= {name: dict(series) for name, series in list(self._counted.items())}
+        store |= expanded(list(self._rows.values()), self._free)
         for name, inherited in self._inherited.items():
             series = store.setdefault(name, {})
             for labels, value in inherited.items():
@@ -163,42 +172,41 @@ class PrometheusMetrics:
         self._aliases[raw] = row
         return row
 
-    def _happened(self, event: Event) -> None:
-        match event:
-            case Stored() | NotByMeaning():
-                self._stored(event)
-            case AttemptFailed():
-                self._add(names.FAILURES, (*self._model(event.provider, event.model), event.error_code), 1)
-            case BreakerOpened():
-                self._add(names.BREAKERS, self._model(event.provider, event.model), 1)
-            case BreakerClosed():
-                self._add(names.BREAKERS, self._model(event.provider, event.model), -1)
-            case Overshoot():
-                self._spent(names.OVERSHOOT_TOKENS, names.OVERSHOOT_USD, event)
-            case Unguarded():
-                self._add(names.UNGUARDED, (self._label("service", event.service),), 1)
-                self._spent(names.UNGUARDED_TOKENS, names.UNGUARDED_USD, event)
-            case PutAside():
-                service = (self._label("service", event.service),)
-                self._set(names.ASIDE_TOKENS, service, event.tokens)
-                self._set(names.ASIDE_USD, service, event.nano_usd)
-            case HitChecked():
-                self._hit_checked(event)
-            case Rated():
-                self._add(names.FEEDBACK, (self._label("service", event.service), event.verdict), 1)
-            case SemanticClosed():
-                self._set(names.SEMANTIC_CLOSED, (self._label("service", event.service),), 1)
-            case Reloaded():
-                self._reloaded(event)
-            case Degraded() | Recovered():
-                self._set(names.DEGRADED, (event.component,), int(isinstance(event, Degraded)))
+    def _stored(self, event: Stored) -> None:
+        self._add(names.STORES, (self._label("service", event.service), event.layer), 1)
 
-    def _stored(self, event: Stored | NotByMeaning) -> None:
-        service = self._label("service", event.service)
-        if isinstance(event, Stored):
-            self._add(names.STORES, (service, event.layer), 1)
-        else:
-            self._add(names.NOT_BY_MEANING, (service, event.why), 1)
+    def _passed(self, event: NotByMeaning) -> None:
+        self._add(names.NOT_BY_MEANING, (self._label("service", event.service), event.why), 1)
+
+    def _attempt_failed(self, event: AttemptFailed) -> None:
+        self._add(names.FAILURES, (*self._model(event.provider, event.model), event.error_code), 1)
+
+    def _opened(self, event: BreakerOpened) -> None:
+        self._add(names.BREAKERS, self._model(event.provider, event.model), 1)
+
+    def _closed(self, event: BreakerClosed) -> None:
+        self._add(names.BREAKERS, self._model(event.provider, event.model), -1)
+
+    def _overshot(self, event: Overshoot) -> None:
+        self._spent(names.OVERSHOOT_TOKENS, names.OVERSHOOT_USD, event)
+
+    def _unguarded(self, event: Unguarded) -> None:
+        self._add(names.UNGUARDED, (self._label("service", event.service),), 1)
+        self._spent(names.UNGUARDED_TOKENS, names.UNGUARDED_USD, event)
+
+    def _put_aside(self, event: PutAside) -> None:
+        service = (self._label("service", event.service),)
+        self._set(names.ASIDE_TOKENS, service, event.tokens)
+        self._set(names.ASIDE_USD, service, event.nano_usd)
+
+    def _rated(self, event: Rated) -> None:
+        self._add(names.FEEDBACK, (self._label("service", event.service), event.verdict), 1)
+
+    def _semantic_closed(self, event: SemanticClosed) -> None:
+        self._set(names.SEMANTIC_CLOSED, (self._label("service", event.service),), 1)
+
+    def _degraded(self, event: Degraded | Recovered) -> None:
+        self._set(names.DEGRADED, (event.component,), int(isinstance(event, Degraded)))
 
     def _spent(self, tokens: Family, usd: Family, event: Overshoot | Unguarded) -> None:
         service = (self._label("service", event.service),)
@@ -221,10 +229,10 @@ class PrometheusMetrics:
             self._set(names.RELOADED_AT, (), event.unix_s)
 
     def _add(self, family: Family, labels: Labels, value: int) -> None:
-        add(self._store[family.name], labels, value)
+        self._counted[family.name][labels] += value
 
     def _set(self, family: Family, labels: Labels, value: float) -> None:
-        self._store[family.name][labels] = value
+        self._states[family.name][labels] = value
 
     def _model(self, provider: str | None, model: str | None) -> tuple[str, str]:
         return self._label("provider", provider), self._label("model", model)

@@ -22,8 +22,9 @@ from typing import BinaryIO
 
 import orjson
 
-from gateway.core.events import Event, RequestFinished
-from gateway.core.ledger_lines import told_record
+from gateway.adapters.observers import Selective
+from gateway.core.events import RequestFinished
+from gateway.core.ledger_lines import request_record
 from gateway.ports import Clock
 
 MOST_WAITING = 10_000
@@ -31,7 +32,7 @@ _MOST_AT_ONCE = 500
 _Told = tuple[RequestFinished, float]
 
 
-class RequestLog:
+class RequestLog(Selective):
     """Implements `ports.Observer`. `path` None: standard error."""
 
     def __init__(self, path: Path | None, clock: Clock, *, most_waiting: int = MOST_WAITING) -> None:
@@ -41,6 +42,7 @@ class RequestLog:
         self._dropped = 0
         self._failing = False
         self._thread = threading.Thread(target=self._write, name="request log", daemon=True)
+        self.hears = {RequestFinished: self._finished}
 
     def start(self) -> None:
         self._thread.start()
@@ -49,12 +51,11 @@ class RequestLog:
         """Returns when all that was told has been written."""
         await asyncio.to_thread(self._end)
 
-    def tell(self, event: Event) -> None:
-        if type(event) is RequestFinished:
-            try:
-                self._waiting.put_nowait((event, self._clock.unix_s()))
-            except Full:
-                self._dropped += 1
+    def _finished(self, event: RequestFinished) -> None:
+        try:
+            self._waiting.put_nowait((event, self._clock.unix_s()))
+        except Full:
+            self._dropped += 1
 
     def _end(self) -> None:
         self._waiting.put(None)
@@ -101,11 +102,10 @@ class RequestLog:
 
 def line_of(event: RequestFinished, at_s: float) -> bytes:
     """As the ledger's line of the request: money in integer nano-dollars; `at` is a moment of UTC."""
-    record = told_record(event, at_s) or {}
     at = datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")
     told = {
         "event": "request",
         "at": at,
-        **{name: value for name, value in record.items() if name not in ("type", "at")},
+        **{name: value for name, value in request_record(event, at_s).items() if name not in ("type", "at")},
     }
     return orjson.dumps(told) + b"\n"

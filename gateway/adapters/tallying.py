@@ -10,7 +10,8 @@ from pathlib import Path
 
 import orjson
 
-from gateway.core.events import Event, HitChecked, RequestFinished
+from gateway.adapters.observers import Selective
+from gateway.core.events import HitChecked, RequestFinished
 from gateway.core.last_month import most_used
 from gateway.core.ledger_events import checked_of, finished_of
 from gateway.core.tally import Tally, date_of, first_kept_day, today
@@ -25,7 +26,7 @@ _WANTED = (b'{"type":"request"', b'{"type":"check"')
 """A line begins with its type. Most lines are of holds, and are not parsed."""
 
 
-class Tallying:
+class Tallying(Selective):
     """Implements `ports.Observer`: adds up what requests and checks have cost.
 
     `complete` is False until what the ledger's files say has been added.
@@ -39,12 +40,13 @@ class Tallying:
         self._day = 0
         self._most_used: dict[str, str] = {}
         self.complete = False
+        self.hears = {RequestFinished: self._finished, HitChecked: self._checked}
 
-    def tell(self, event: Event) -> None:
-        if isinstance(event, RequestFinished):
-            self._tally.finished(event, self._clock.unix_s())
-        elif isinstance(event, HitChecked):
-            self._tally.checked(event, self._clock.unix_s())
+    def _finished(self, event: RequestFinished) -> None:
+        self._tally.finished(event, self._clock.unix_s())
+
+    def _checked(self, event: HitChecked) -> None:
+        self._tally.checked(event, self._clock.unix_s())
 
     def most_used_last_month(self, service: str) -> str | None:
         """A model's name; None if there was none, or while the ledger's files are being read. Of what this process has

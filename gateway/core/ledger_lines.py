@@ -27,15 +27,13 @@ A hold's id begins with its request's: `req_….2` is the second attempt; `req_�
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 from gateway.core.budget import Amount
 from gateway.core.events import BudgetLevel, Drawn, Event, HitChecked, PromptKept, Rated, RequestFinished
-from gateway.core.savings import CauseSaved, Overhead
-from gateway.core.trace_context import TraceParent
 from gateway.core.usage import Usage
 
 EntryKind = Literal["hold", "held", "void", "settle", "recovered", "batch"]
@@ -46,21 +44,6 @@ ASIDE = "aside_"
 """What the id of a hold begins with that is put aside."""
 ENTRY_KINDS: frozenset[str] = frozenset(get_args(EntryKind))
 OTHER_KINDS = frozenset({"drawn", "request", "check", "level", "feedback", "prompt", "head", "behind", "even", "gap"})
-_TOLD: Mapping[type[object], str] = {
-    RequestFinished: "request",
-    HitChecked: "check",
-    BudgetLevel: "level",
-    Drawn: "drawn",
-    Rated: "feedback",
-    PromptKept: "prompt",
-}
-"""Of each event that the ledger keeps: the type of its line."""
-_NAMES = {
-    kind: tuple(field.name for field in fields(kind)) for kind in (*_TOLD, Usage, CauseSaved, Overhead, TraceParent)
-}
-_VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
-_NESTED = ("usage", "savings", "overheads", "trace_parent")
-"""The fields of a request that JSON has no type for. Written as dicts: orjson takes 14 µs more for the dataclasses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,22 +133,73 @@ def billed_by(hold_id: str) -> tuple[Literal["request", "check"], str]:
 
 def told_record(event: Event, at_s: float) -> dict[str, Any] | None:
     """The line of an event, with every field it has; None for one that the ledger does not keep."""
-    kind = _TOLD.get(type(event))
-    if kind is None:
-        return None
-    record = {"type": kind, "at": at_s, **_named(event)}
-    for name in _NESTED:
-        if record.get(name):
-            record[name] = _plain(record[name])
-    return record
+    record_of = TOLD.get(type(event))
+    return None if record_of is None else record_of(event, at_s)
 
 
-def _named(value: object) -> dict[str, Any]:
-    return dict(zip(_NAMES[type(value)], _VALUES[type(value)](value), strict=True))
+def request_record(event: RequestFinished, at_s: float) -> dict[str, Any]:
+    """Written out and not found by reflection, because each request has one; and as dicts, because orjson takes 14 µs
+    more for dataclasses."""
+    return {
+        "type": "request",
+        "at": at_s,
+        "request_id": event.request_id,
+        "endpoint": event.endpoint,
+        "service": event.service,
+        "outcome": event.outcome,
+        "status": event.status,
+        "stream": event.stream,
+        "tier": event.tier,
+        "model": event.model,
+        "provider": event.provider,
+        "cache": event.cache,
+        "attempts": event.attempts,
+        "usage": _usage_record(event.usage),
+        "cost_nano_usd": event.cost_nano_usd,
+        "saved_nano_usd": event.saved_nano_usd,
+        "saved_by": event.saved_by,
+        "duration_s": event.duration_s,
+        "first_token_s": event.first_token_s,
+        "error_code": event.error_code,
+        "reasons": event.reasons,
+        "baseline": event.baseline,
+        "baseline_nano_usd": event.baseline_nano_usd,
+        "savings": event.savings and [{"cause": one.cause, "nano_usd": one.nano_usd} for one in event.savings],
+        "overheads": event.overheads and [{"kind": one.kind, "nano_usd": one.nano_usd} for one in event.overheads],
+        "last_month": event.last_month,
+        "last_month_nano_usd": event.last_month_nano_usd,
+        "trace_parent": event.trace_parent and asdict(event.trace_parent),
+        "review": event.review,
+    }
 
 
-def _plain(value: object) -> object:
-    return [_named(one) for one in value] if isinstance(value, tuple) else _named(value)
+def _usage_record(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "source": usage.source,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+        "audio_input_tokens": usage.audio_input_tokens,
+        "audio_output_tokens": usage.audio_output_tokens,
+    }
+
+
+def _all_of(kind: str, event: HitChecked | BudgetLevel | Drawn | Rated | PromptKept, at_s: float) -> dict[str, Any]:
+    return {"type": kind, "at": at_s, **asdict(event)}
+
+
+TOLD: Mapping[type[object], Callable[[Any, float], dict[str, Any]]] = {
+    RequestFinished: request_record,
+    HitChecked: partial(_all_of, "check"),
+    BudgetLevel: partial(_all_of, "level"),
+    Drawn: partial(_all_of, "drawn"),
+    Rated: partial(_all_of, "feedback"),
+    PromptKept: partial(_all_of, "prompt"),
+}
+"""Of each event that the ledger keeps: what makes its line."""
 
 
 def check_kind(record: Record) -> str:

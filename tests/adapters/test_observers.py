@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from gateway.adapters.observers import Observers
-from gateway.core.events import Event, Stored
+from gateway.adapters.observers import Observers, Selective
+from gateway.core.events import Degraded, Event, Stored
 
 EVENT = Stored("exact", "shop")
 
@@ -43,3 +43,19 @@ def test_one_that_fails_is_logged_and_harms_nobody(caplog: pytest.LogCaptureFixt
 
 def test_nobody_listening_is_fine() -> None:
     Observers().tell(EVENT)
+
+
+class Selecting(Selective):
+    """Hears of stores, and nothing else."""
+
+    def __init__(self) -> None:
+        self.heard: list[Stored] = []
+        self.hears = {Stored: self.heard.append}
+
+
+def test_who_selects_hears_its_own_kinds_only() -> None:
+    selecting = Selecting()
+    for observer in (selecting, Observers(Observers(selecting))):
+        observer.tell(EVENT)
+        observer.tell(Degraded("ledger", "away"))
+    assert selecting.heard == [EVENT, EVENT]
