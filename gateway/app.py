@@ -134,9 +134,7 @@ class Gateway:
         self._redis_timeout_s = settings.state.timeout_ms / 1000
         self._redis = connect(self._place.household.redis_url, timeout_s=self._redis_timeout_s)
         self._memory = MemoryCache(self._clock, max_bytes=settings.cache.exact.memory_bytes)
-        self._cache = RedisCache(
-            self._redis, self._memory, self._clock, self._observer, timeout_s=self._redis_timeout_s
-        )
+        self._cache = self._build_cache(alone=settings.state.redis_url == "embedded" and seat.count == 1)
         self._ledger_parts = LedgerParts(settings.state, seat, self._ledger_files, self._redis, self._clock)
         self._ledger = self._ledger_parts.ledger
         self._door = RedisDoor(self._redis, self._clock, self._observer, timeout_s=self._redis_timeout_s)
@@ -255,6 +253,10 @@ class Gateway:
         """Here and in all other workers. They come last, so that none can take from Redis again what it forgets."""
         deleted = await self._generation.serving.forget(owner, key)
         return deleted if await self._place.siblings.forget(owner, key) else None
+
+    def _build_cache(self, *, alone: bool) -> RedisCache:
+        timeout_s = self._redis_timeout_s
+        return RedisCache(self._redis, self._memory, self._clock, self._observer, timeout_s=timeout_s, alone=alone)
 
     def _build_parts(self) -> Parts:
         return Parts(

@@ -120,6 +120,9 @@ class Cache(Protocol):
     def at_hand(self, key: str) -> bytes | None:
         """As `get`, of what this process has: nothing is asked."""
 
+    def may_have(self, key: str) -> bool:
+        """False where `get` would surely find nothing."""
+
     async def get(self, key: str) -> bytes | None: ...
     async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None: ...
     async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:

@@ -25,6 +25,7 @@ from gateway.adapters.redis_client import TIMEOUT_S, RedisClient, RedisTrouble
 from gateway.adapters.redis_keys import ANSWER_OWNERS, LONGEST_TTL_S, answers_of, cached_answer
 from gateway.adapters.redis_link import RedisLink
 from gateway.adapters.redis_wire import Word
+from gateway.adapters.stored_keys import StoredKeys
 from gateway.core.breaker import Breaker
 from gateway.ports import Clock, Observer
 
@@ -48,7 +49,8 @@ class _Write(NamedTuple):
 class RedisCache:
     """Implements `ports.Cache`. Between `start` and `stop` a task of its own writes to Redis.
 
-    `max_waiting_bytes` bounds the values waiting to be written; beyond it new ones stay in memory only.
+    `max_waiting_bytes` bounds the values waiting to be written; beyond it new ones stay in memory only. `alone`: nobody
+    else writes answers to this server, so that what was never put need not be asked for.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class RedisCache:
         timeout_s: float = TIMEOUT_S,
         max_waiting_bytes: int = 16 * 2**20,
         breaker: Breaker | None = None,
+        alone: bool = False,
     ) -> None:
         self._client = client
         self._memory = memory
@@ -71,6 +74,7 @@ class RedisCache:
         self._waiting_bytes = 0
         self._max_waiting_bytes = max_waiting_bytes
         self._dropped = 0
+        self._stored = StoredKeys(self._link, self.flush) if alone else None
 
     @property
     def dropped(self) -> int:
@@ -85,9 +89,13 @@ class RedisCache:
     def start(self) -> None:
         self._link.start()
         self._behind.start()
+        if self._stored is not None:
+            self._stored.start()
 
     async def stop(self) -> None:
         """Write what is waiting, once. The client is not closed: it is not ours."""
+        if self._stored is not None:
+            await self._stored.stop()
         await self._behind.stop()
         await self._link.stop()
 
@@ -101,9 +109,12 @@ class RedisCache:
             return waiting.value  # what the memory has no room for is on its way
         return value
 
+    def may_have(self, key: str) -> bool:
+        return self._stored is None or self._stored.may_have(key)
+
     async def get(self, key: str) -> bytes | None:
         value = self.at_hand(key)
-        if value is not None:
+        if value is not None or not self.may_have(key):
             return value
         try:
             return self._taken(key, await self._link.ask("read", "GET", cached_answer(key)))
@@ -119,6 +130,8 @@ class RedisCache:
             self._dropped += 1
             self._link.health.broken("queue full", f"over {self._max_waiting_bytes} bytes wait to be written")
             return
+        if self._stored is not None:
+            self._stored.add(key)
         before = self._waiting.pop(key, None)
         self._waiting_bytes += len(value) if before is None else len(value) - len(before.value)
         self._waiting[key] = _Write(key, value, ttl_s, owner)

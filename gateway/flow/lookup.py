@@ -110,9 +110,9 @@ class Lookup:
 
     async def find(self, call: Call, plan: Plan, key: str) -> Found:
         """Never raises for a broken cache. `key` is the call's own."""
-        if not self._is_on(call):
+        if self._cache is None or not self._is_on(call):
             return Found("bypass", key)
-        if call.options.reads_cache:
+        if call.options.reads_cache and self._cache.may_have(key):
             entry = await self._entry(key)
             if entry is not None and (_allows_tools(call) or not entry.calls_tools):
                 return Found("hit", key, entry)

@@ -34,6 +34,9 @@ class KeptHere:
     def at_hand(self, key: str) -> bytes | None:
         return None
 
+    def may_have(self, key: str) -> bool:
+        return True
+
     async def get(self, key: str) -> bytes | None:
         return self.values.get(key)
 

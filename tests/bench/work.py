@@ -29,12 +29,12 @@ import uvloop
 import yaml
 from redis import Redis
 
+from gateway.adapters.valkey_child import url_of
 from gateway.app import Gateway
 from gateway.http_server import Asgi, HttpServer
 from gateway.settings import load
 from tests.bench.contestants import KEY
 from tests.bench.lockstep import Client, Lockstep, providing
-from tests.fixtures.state import Valkey
 
 CONNECTIONS, EACH = 16, 10
 """At once, and how often each asks: so what is gathered for milliseconds is gathered from many, however slow all is."""
@@ -65,9 +65,9 @@ class Measured(NamedTuple):
 class Counting:
     """A gateway that runs, and clients in front of it, each in a thread of its own."""
 
-    def __init__(self, clients: Sequence[Client], valkey: Valkey, threads: Executor) -> None:
+    def __init__(self, clients: Sequence[Client], redis_url: str, threads: Executor) -> None:
         self.clients = clients
-        self._redis = Redis.from_url(valkey.url)
+        self._redis = Redis.from_url(redis_url)
         self._threads = threads
         self._tasks = 0
         self.profile = cProfile.Profile()
@@ -129,12 +129,8 @@ async def counting(service: Mapping[str, Any] = {}, **settings: Any) -> AsyncIte
     """A gateway as it ships, but for its one service, these settings, and that it has no embedder."""
     step, started = Lockstep(), asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="work-") as folder, providing(step) as base_url, ExitStack() as stack:
-        valkey = Valkey(Path(folder))
-        valkey.start()
-        stack.callback(valkey.kill)
-        gateway = _gateway(
-            Path(folder), base_url, valkey, {"services": [{"name": "bench", "key": KEY, **service}], **settings}
-        )
+        services = [{"name": "bench", "key": KEY, **service}]
+        gateway = _gateway(Path(folder), base_url, {"services": services, **settings})
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         threads = stack.enter_context(ThreadPoolExecutor(CONNECTIONS))
         server = HttpServer(beside_bare(gateway.asgi), 5.0, lambda: None, started.set)
@@ -142,16 +138,17 @@ async def counting(service: Mapping[str, Any] = {}, **settings: Any) -> AsyncIte
         await started.wait()
         try:
             port = listener.getsockname()[1]
-            yield Counting([Client(port, step, number) for number in range(CONNECTIONS)], valkey, threads)
+            clients = [Client(port, step, number) for number in range(CONNECTIONS)]
+            yield Counting(clients, url_of(Path(folder, "state")), threads)
         finally:
             server.leave()
             await serving
 
 
-def _gateway(folder: Path, base_url: str, valkey: Valkey, settings: Mapping[str, Any]) -> Gateway:
+def _gateway(folder: Path, base_url: str, settings: Mapping[str, Any]) -> Gateway:
     config = {
         "data_dir": str(folder / "state"),
-        "state": {"redis_url": valkey.url, "timeout_ms": 30_000},
+        "state": {"timeout_ms": 30_000},
         "embedder": {"engine": "none"},
         "providers": {"mock": {"kind": "openai", "base_url": base_url, "api_key": "sk-upstream"}},
         "models": {"mock-model": {"provider": "mock", "tier": "light", "price": {"input": 0.15, "output": 0.6}}},

@@ -138,6 +138,9 @@ class Shelf:
     def at_hand(self, key: str) -> bytes | None:
         return None
 
+    def may_have(self, key: str) -> bool:
+        return True
+
     async def get(self, key: str) -> bytes | None:
         self.gets += 1
         await asyncio.sleep(0)
