@@ -17,7 +17,7 @@ That claims less than to say it would not have. So `prompt_cache` is only what t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
@@ -80,29 +80,34 @@ class Account:
     savings: tuple[CauseSaved, ...] = ()
     overheads: tuple[Overhead, ...] = ()
 
-    @property
-    def overhead_nano_usd(self) -> int:
-        return sum(overhead.nano_usd for overhead in self.overheads)
+    net_nano_usd: int = field(init=False, compare=False)
+    """What is left of the savings: baseline less cost. Below zero: the request cost more than its baseline. Without a
+    baseline 0: nothing is claimed."""
 
-    @property
-    def net_nano_usd(self) -> int:
-        """What is left of the savings: baseline less cost. Below zero: the request cost more than its baseline. Without
-        a baseline 0: nothing is claimed."""
-        if self.baseline is None or not (self.savings or self.overheads):
-            return 0
-        return sum(saved.nano_usd for saved in self.savings) - self.overhead_nano_usd
+    def __post_init__(self) -> None:
+        net_nano_usd = 0
+        if self.baseline is not None:
+            for saved in self.savings:
+                net_nano_usd += saved.nano_usd
+            for overhead in self.overheads:
+                net_nano_usd -= overhead.nano_usd
+        object.__setattr__(self, "net_nano_usd", net_nano_usd)
 
     @property
     def chief_cause(self) -> Cause | None:
         """Of the largest saving; None when nothing was saved on balance."""
-        if not self.savings or self.net_nano_usd <= 0:
+        if self.net_nano_usd <= 0:
             return None
+        if len(self.savings) == 1:
+            return self.savings[0].cause
         return max(self.savings, key=lambda saved: saved.nano_usd).cause
 
 
 def account_of(paid: Paid, baseline: Model | None, unix_s: float) -> Account:
     """`unix_s` is when it was asked: the baseline would have had that moment's price too."""
-    beside = tuple(Overhead(kind, nano_usd) for kind, nano_usd in paid.beside.items() if nano_usd)
+    beside: tuple[Overhead, ...] = ()
+    if paid.beside:
+        beside = tuple(Overhead(kind, nano_usd) for kind, nano_usd in paid.beside.items() if nano_usd)
     if baseline is None:
         return Account(overheads=beside)
     if paid.model is baseline and paid.cause is None:
@@ -111,30 +116,30 @@ def account_of(paid: Paid, baseline: Model | None, unix_s: float) -> Account:
     gross_nano_usd = would_nano_usd - paid.nano_usd
     if gross_nano_usd < 0:
         beside = (*beside, Overhead("dearer_model", -gross_nano_usd))
-    savings = tuple(_savings(paid, baseline, would_nano_usd, unix_s)) if gross_nano_usd > 0 else ()
+    savings = _savings(paid, baseline, would_nano_usd, unix_s) if gross_nano_usd > 0 else ()
     return Account(baseline.name, would_nano_usd, savings, beside)
 
 
-def _savings(paid: Paid, baseline: Model, would_nano_usd: int, unix_s: float) -> Iterator[CauseSaved]:
+def _savings(paid: Paid, baseline: Model, would_nano_usd: int, unix_s: float) -> tuple[CauseSaved, ...]:
+    """Of an answer that cost less than the baseline's would have."""
     gross_nano_usd = would_nano_usd - paid.nano_usd
-    by_cache = min(_prompt_cache_nano_usd(paid, baseline, would_nano_usd, unix_s), gross_nano_usd)
-    if by_cache:
-        yield CauseSaved("prompt_cache", by_cache)
-    if gross_nano_usd > by_cache:
-        yield CauseSaved(paid.cause or _of_model(paid.model), gross_nano_usd - by_cache)
+    cause = paid.cause or _of_model(paid.model)
+    if paid.model is None or not paid.usage.cache_read_tokens:
+        return (CauseSaved(cause, gross_nano_usd),)
+    by_cache = min(_prompt_cache_nano_usd(paid, paid.model, baseline, would_nano_usd, unix_s), gross_nano_usd)
+    parts = CauseSaved("prompt_cache", by_cache), CauseSaved(cause, gross_nano_usd - by_cache)
+    return tuple(part for part in parts if part.nano_usd)
 
 
 def _of_model(model: Model | None) -> Cause:
     return "local" if model is not None and model.local else "tier"
 
 
-def _prompt_cache_nano_usd(paid: Paid, baseline: Model, would_nano_usd: int, unix_s: float) -> int:
+def _prompt_cache_nano_usd(paid: Paid, model: Model, baseline: Model, would_nano_usd: int, unix_s: float) -> int:
     """What the answering model's prompt cache took off beyond what the baseline's would have; surcharges for writing
     to it counted against it."""
-    if paid.model is None or not paid.usage.cache_read_tokens:
-        return 0
     plain = replace(paid.usage, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=0)
-    own = paid.model.price.charge(plain, unix_s) - paid.nano_usd
+    own = model.price.charge(plain, unix_s) - paid.nano_usd
     theirs = baseline.price.charge(plain, unix_s) - would_nano_usd
     return max(0, own - theirs)
 

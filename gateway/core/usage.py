@@ -111,6 +111,9 @@ class Usage:
         }
 
 
+NO_TOKENS = Usage()
+
+
 def _if_any(field: str, tokens: int) -> dict[str, int]:
     return {field: tokens} if tokens else {}
 

@@ -22,6 +22,9 @@ class Compared:
     last_month: Model | None = None
 
 
+NOT_COMPARED = Compared()
+
+
 class Baselines:
     """Of one catalog."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ThriftgateError, UpstreamError
@@ -15,8 +16,9 @@ from gateway.core.review import Reviewed
 from gateway.core.savings import Account, Cause, OverheadKind, Paid, account_of
 from gateway.core.service import Service
 from gateway.core.trace_context import TraceParent
-from gateway.core.usage import Usage
-from gateway.flow.baselines import Compared
+from gateway.core.usage import NO_TOKENS, Usage
+from gateway.flow.baselines import NOT_COMPARED, Compared
+from gateway.flow.visit import Asked
 from gateway.ports import Standing
 
 
@@ -59,19 +61,19 @@ class Trail:
     cache_age_s: float = 0.0
     model: Model | None = None
     attempts: int = 0
-    asked: Counter[str] = field(default_factory=Counter)
+    asked: Asked = field(default_factory=partial(defaultdict, int))
     passed_over: list[str] = field(default_factory=list)
     dropped: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_TOKENS
     cost_nano_usd: int = 0
-    answered: Usage = field(default_factory=Usage)
+    answered: Usage = NO_TOKENS
     answer_nano_usd: int = 0
     thrown_away_nano_usd: int = 0
     cause: Cause | None = None
     standings: tuple[Standing, ...] = ()
     stepped_down: str = ""
     review: Reviewed | None = None
-    compared: Compared = field(default_factory=Compared)
+    compared: Compared = NOT_COMPARED
     first_chunk_s: float | None = None
     ends_at_s: float | None = None
     outcome: Outcome = "ok"
@@ -80,7 +82,7 @@ class Trail:
 
     def charged(self, usage: Usage, nano_usd: int, *, answer: bool) -> None:
         """A flight has landed. `answer`: it gave one, which is the request's unless another follows."""
-        self.usage = self.usage + usage if self.usage.total_tokens else usage
+        self.usage = usage if self.usage is NO_TOKENS else self.usage + usage
         self.cost_nano_usd += nano_usd
         if answer:
             self.thrown_away_nano_usd += self.answer_nano_usd
@@ -88,29 +90,34 @@ class Trail:
 
     def route_reasons(self) -> tuple[str, ...]:
         """Why this model answers."""
-        reasons = (*(self.plan.reasons if self.plan else ()), *self.passed_over)
+        reasons = self.plan.reasons if self.plan else ()
+        if self.passed_over:
+            reasons = (*reasons, *self.passed_over)
         return (*reasons, f"stepped down: {self.stepped_down}") if self.stepped_down else reasons
 
     def account(self) -> Account:
         """Against the baseline, once all that will be charged has been. Asked twice, for headers and for the event."""
         known = (self.answered, self.answer_nano_usd, self.cost_nano_usd, self.cause, self.model, self.compared)
-        if self._account is None or self._account[0] != known:
-            self._account = known, self._accounted()
-        return self._account[1]
-
-    def _accounted(self) -> Account:
+        if self._account is not None and self._account[0] == known:
+            return self._account[1]
         beside: dict[OverheadKind, int] = {}
         if self.cost_nano_usd != self.answer_nano_usd:
             beside["escalation"] = self.thrown_away_nano_usd
             beside["failed_attempt"] = self.cost_nano_usd - self.answer_nano_usd - self.thrown_away_nano_usd
         asked = self.model if self.cause is None else None
         paid = Paid(self.answered, asked, self.answer_nano_usd, self.cause, beside)
-        return account_of(paid, self.compared.baseline, self.call.asked_at_s)
+        account = account_of(paid, self.compared.baseline, self.call.asked_at_s)
+        self._account = known, account
+        return account
 
-    def last_month_nano_usd(self) -> int:
+    def _last_month_nano_usd(self, account: Account) -> int:
         """What the model that the service used most would have cost for the same tokens."""
         model = self.compared.last_month
-        return model.price.charge(self.answered, self.call.asked_at_s) if model else 0
+        if model is None:
+            return 0
+        if model is self.compared.baseline:
+            return account.baseline_nano_usd
+        return model.price.charge(self.answered, self.call.asked_at_s)
 
     def failed(self, error: BaseException) -> None:
         """Any end but the good one: a failure of ours, the client leaving, or a bug."""
@@ -119,16 +126,16 @@ class Trail:
 
     def finished(self, now_s: float) -> RequestFinished:
         """The wide event; `now_s` is monotonic."""
-        tier = self.plan.tier if self.plan else None
-        account = self.account()
+        account, last_month = self.account(), self.compared.last_month
+        reasons = self.route_reasons()
         return RequestFinished(
             request_id=self.call.id,
             endpoint=self.call.endpoint,
             service=self.call.service.name,
             outcome=self.outcome,
-            status=status_of(self.error, self.outcome),
+            status=200 if self.outcome == "ok" else status_of(self.error, self.outcome),
             stream=self.call.chat.stream,
-            tier=tier,
+            tier=self.plan.tier if self.plan else None,
             model=self.model.name if self.model else None,
             provider=self.model.provider if self.model else None,
             cache=self.cache,
@@ -140,13 +147,13 @@ class Trail:
             duration_s=now_s - self.call.started_s,
             first_token_s=self.first_chunk_s,
             error_code=(self.error.code or self.error.type) if self.error else None,
-            reasons=(*self.route_reasons(), *filter(None, (self.cache_reason,))),
+            reasons=(*reasons, self.cache_reason) if self.cache_reason else reasons,
             baseline=account.baseline,
             baseline_nano_usd=account.baseline_nano_usd,
             savings=account.savings,
             overheads=account.overheads,
-            last_month=self.compared.last_month.name if self.compared.last_month else None,
-            last_month_nano_usd=self.last_month_nano_usd(),
+            last_month=last_month.name if last_month else None,
+            last_month_nano_usd=self._last_month_nano_usd(account),
             trace_parent=self.call.trace_parent,
             review="" if self.review is None else str(self.review),
         )

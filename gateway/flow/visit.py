@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 
@@ -14,8 +13,8 @@ from gateway.core.gate import says_ill, says_well
 from gateway.core.plan import Model
 from gateway.flow.fleet import Fleet, Host
 
-Asked = Counter[str]
-"""How often one request has asked each host, by the host's id."""
+Asked = dict[str, int]
+"""How often one request has asked each host, by the host's id; 0 for whatever it has not asked."""
 FAILED_S = 5.0
 """What a failure of the service weighs in a host's latency, at least: one that refuses at once is not a fast one."""
 

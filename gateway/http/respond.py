@@ -126,5 +126,6 @@ def _money(trail: Trail) -> dict[str, str]:
 
 def usd(nano_usd: int) -> str:
     """Dollars with all nine decimals a nano-dollar has."""
-    sign = "-" if nano_usd < 0 else ""
-    return f"{sign}{abs(nano_usd) // 1_000_000_000}.{abs(nano_usd) % 1_000_000_000:09d}"
+    if nano_usd < 0:
+        return f"-{usd(-nano_usd)}"
+    return f"{nano_usd // 1_000_000_000}.{nano_usd % 1_000_000_000:09d}"

@@ -60,7 +60,7 @@ def test_what_the_baseline_would_have_cost_less_the_cost_is_the_savings_less_the
 ) -> None:
     account = account_of(paid, baseline, 0)
     cost = paid.nano_usd + sum(paid.beside.values())
-    saved, overhead = sum(saved.nano_usd for saved in account.savings), account.overhead_nano_usd
+    saved, overhead = (sum(term.nano_usd for term in terms) for terms in (account.savings, account.overheads))
     assert account.baseline_nano_usd == baseline.price.charge(paid.usage, 0)
     assert account.baseline_nano_usd - cost == saved - overhead == account.net_nano_usd
 
