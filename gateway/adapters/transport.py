@@ -80,8 +80,7 @@ def cut() -> UpstreamCut:
 
 def refuse_encoding(headers: Mapping[str, str]) -> None:
     """Raises UpstreamMalformed for a compressed body, which nobody asked for."""
-    encoding = headers.get("content-encoding", "identity")
-    if encoding.strip().lower() not in ("", "identity"):
+    if "content-encoding" in headers and headers["content-encoding"].strip().lower() not in ("", "identity"):
         raise UpstreamMalformed("The provider sent a compressed body, which was not asked for.", reached=True)
 
 

@@ -11,6 +11,7 @@ from gateway.core.errors import InvalidRequest
 Message = dict[str, Any]
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_PLAIN = (("role", "content"), ("content", "role"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class ChatRequest:
 
     `body` is the client's JSON object without the `thriftgate` field; nobody mutates it. `max_tokens` is the output
     limit the client asked for, under either of its two names. `include_usage` is the client's own wish: upstream is
-    always asked for usage, and it is hidden again if the client did not ask.
+    always asked for usage, and it is hidden again if the client did not ask. `plain`: each message is a role and a
+    text, as most are, so that nobody need look for anything else in them.
     """
 
     model: str
@@ -28,6 +30,7 @@ class ChatRequest:
     stream: bool = False
     include_usage: bool = False
     max_tokens: int | None = None
+    plain: bool = False
 
 
 def parse_chat(body: object) -> ChatRequest:
@@ -42,13 +45,16 @@ def parse_chat(body: object) -> ChatRequest:
     if "tools" in body:
         _check_tools(body)
     stream = "stream" in body and _boolean(body, "stream")
+    model = _model(body)
+    messages, plain = _messages(body)
     return ChatRequest(
-        _model(body),
-        _messages(body),
+        model,
+        messages,
         body,
         stream,
         "stream_options" in body and _include_usage(body, stream),
         _max_tokens(body),
+        plain,
     )
 
 
@@ -72,15 +78,19 @@ def _model(body: Mapping[str, Any]) -> str:
     return model
 
 
-def _messages(body: Mapping[str, Any]) -> tuple[Message, ...]:
+def _messages(body: Mapping[str, Any]) -> tuple[tuple[Message, ...], bool]:
+    """And whether all of them are plain."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest("`messages` must be a non-empty list of messages.", param="messages")
+    plain = True
     for at, message in enumerate(messages):
-        plain = type(message) is dict and type(message.get("content")) is str
-        if not plain or message.get("role") not in ROLES:
+        if type(message) is not dict or tuple(message) not in _PLAIN or type(message["content"]) is not str:
+            plain = False
             _check_message(message, f"messages[{at}]")
-    return tuple(messages)
+        elif message["role"] not in ROLES:
+            _check_message(message, f"messages[{at}]")
+    return tuple(messages), plain
 
 
 def _check_message(message: object, where: str) -> None:
@@ -130,13 +140,14 @@ def _include_usage(body: Mapping[str, Any], stream: bool) -> bool:
 
 
 def _max_tokens(body: Mapping[str, Any]) -> int | None:
-    name, value, other = "max_tokens", body.get("max_tokens"), body.get("max_completion_tokens")
-    if other is not None:
+    name = "max_tokens"
+    value = body.get(name)
+    if "max_completion_tokens" in body and (other := body["max_completion_tokens"]) is not None:
         if value is not None:
             raise InvalidRequest("Send either `max_tokens` or `max_completion_tokens`, not both.", param="max_tokens")
         name, value = "max_completion_tokens", other
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if type(value) is not int or value < 1:
         raise InvalidRequest(f"`{name}` must be an integer of at least 1.", param=name)
     return value

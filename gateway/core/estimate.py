@@ -55,7 +55,9 @@ def output_limit(chat: ChatRequest, profile: Profile) -> int:
 
 def choices_of(chat: ChatRequest) -> int:
     """How many answers are asked for at once; each may be as long as the limit that is sent upstream."""
-    choices = chat.body.get("n")
+    if "n" not in chat.body:
+        return 1
+    choices = chat.body["n"]
     return choices if isinstance(choices, int) and choices > 1 else 1
 
 
@@ -68,7 +70,7 @@ def _bytes_without(pictures: Sequence[str], chat: ChatRequest) -> int:
 def _pictures(chat: ChatRequest) -> list[str]:
     """Their URLs."""
     pictures: list[str] = []
-    for message in chat.messages:
+    for message in () if chat.plain else chat.messages:
         content: Any = message.get("content")
         if isinstance(content, list):
             pictures.extend(_picture(part.get("image_url")) for part in content if part["type"] == "image_url")

@@ -19,7 +19,7 @@ def check_capabilities(chat: ChatRequest, profile: Profile) -> None:
             raise UnsupportedParameter('This model cannot be forced to call a tool: use "auto".', param="tool_choice")
     if not profile.prefill and _is_begun(chat.messages[-1]):
         raise UnsupportedParameter("This model cannot continue an assistant message.", param="messages")
-    for number, message in enumerate(chat.messages):
+    for number, message in enumerate(() if chat.plain else chat.messages):
         if type(message.get("content")) is list:
             _check_parts(message["content"], profile, f"messages[{number}].content")
 

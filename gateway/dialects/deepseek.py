@@ -12,7 +12,6 @@ from gateway.core.tool_choice import is_forced
 from gateway.dialects.openai import OpenAI
 from gateway.dialects.openai_messages import (
     OUTPUT_ONLY,
-    clean,
     developer_as_system,
     flat,
     with_default_system,
@@ -21,7 +20,6 @@ from gateway.dialects.openai_messages import (
 _EFFORTS = ("none", "low", "high", "max")
 # From guides/thinking_mode; the other names become the next stronger one.
 _AS_THEY_MAP_IT = {"xhigh": "high", "ultra": "max"}
-_KEPT_IN_HISTORY = OUTPUT_ONLY - {"reasoning_content"}
 
 
 class DeepSeek(OpenAI):
@@ -29,10 +27,11 @@ class DeepSeek(OpenAI):
 
     speaker = "deepseek"
     emulates_schemas = True  # "This response_format type is unavailable now"
+    output_only = OUTPUT_ONLY - {"reasoning_content"}
 
     def messages(self, messages: Sequence[Message], profile: Profile) -> list[Message]:
-        cleaned = developer_as_system(clean(messages, _KEPT_IN_HISTORY))
-        return with_default_system([_with_reasoning(message) for message in flat(cleaned)], profile.default_system)
+        spoken = flat(developer_as_system(messages))
+        return with_default_system([_with_reasoning(message) for message in spoken], profile.default_system)
 
     def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
         asked = body.pop("reasoning_effort", None)

@@ -27,10 +27,9 @@ class Target:
     def output_limit(self, asked: int | None) -> int | None:
         """The smallest of what the client asked for, what we allow and what the model can write at all; None when
         neither the client nor we set a limit."""
-        ours = self.max_output_tokens
-        if asked is None and ours is None:
-            return None
-        return min(limit for limit in (asked, ours, self.profile.max_output_tokens) if limit is not None)
+        ours, most = self.max_output_tokens, self.profile.max_output_tokens
+        limit = ours if asked is None or (ours is not None and ours < asked) else asked
+        return most if limit is not None and most is not None and most < limit else limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from gateway.dialects.dialect import StreamDecoder
 from gateway.dialects.emulation import call_instruction, call_schema, calling, forced_functions
 from gateway.dialects.openai import OpenAI
 from gateway.dialects.openai_messages import (
-    clean,
     developer_as_system,
     merged_systems,
     with_default_system,
@@ -37,7 +36,7 @@ class LlamaCpp(OpenAI):
     speaker = "llamacpp"
 
     def messages(self, messages: Sequence[Message], profile: Profile) -> list[Message]:
-        merged = merged_systems(developer_as_system(clean(messages)))
+        merged = merged_systems(developer_as_system(messages))
         return with_default_system(merged, profile.default_system)
 
     def emulate(self, body: dict[str, Any], profile: Profile) -> list[Mend]:

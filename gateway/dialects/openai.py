@@ -21,6 +21,7 @@ from gateway.dialects.emulation import chained, first_call_only, following
 from gateway.dialects.json_schema import schema_instruction, schema_of
 from gateway.dialects.openai_messages import (
     CACHE_MARKS,
+    OUTPUT_ONLY,
     clean,
     strip_cache_marks,
     with_default_system,
@@ -41,6 +42,8 @@ class OpenAI:
     speaker: ClassVar[Speaker] = "openai"
     emulates_schemas: ClassVar[bool] = False
     """Whether no model of this provider takes a JSON schema, whatever its row says."""
+    output_only: ClassVar[frozenset[str]] = OUTPUT_ONLY
+    """What this provider takes in no message."""
 
     def credentials(self, api_key: str | None) -> Mapping[str, str]:
         return {"authorization": f"Bearer {api_key}"} if api_key else {}
@@ -52,7 +55,9 @@ class OpenAI:
         body["model"] = target.model
         body["messages"] = chat.messages
         body["stream"] = chat.stream
-        dropped += strip_cache_marks(body, self._foreign_marks(profile))
+        if not chat.plain or "tools" in body:
+            dropped += strip_cache_marks(body, self._foreign_marks(profile))
+            body["messages"] = clean(body["messages"], self.output_only)
         body["messages"] = self.messages(body["messages"], profile)
         _limit_output(body, chat, target)
         _ask_for_usage(body, chat.stream)
@@ -73,11 +78,13 @@ class OpenAI:
         return CACHE_MARKS
 
     def messages(self, messages: Sequence[Message], profile: Profile) -> list[Message]:
-        """The conversation as this provider wants it."""
-        return with_default_system(clean(messages), profile.default_system)
+        """The conversation, which is clean, as this provider wants it."""
+        return with_default_system(messages, profile.default_system)
 
     def adapt(self, body: dict[str, Any], profile: Profile) -> list[str]:
         """Change the request's other fields in place; the names of dropped hints. Raises UnsupportedParameter."""
+        if "tools" not in body and "reasoning_effort" not in body:
+            return []
         asked = body.get("reasoning_effort")
         if body.get("tools") and not profile.effort_with_tools:
             return _without_effort(body, asked, profile)
@@ -104,7 +111,7 @@ class OpenAI:
 
     def decode(self, body: bytes) -> Completion:
         completion = parse_object(body)
-        if completion.get("error") is not None:
+        if "error" in completion and completion["error"] is not None:
             raise refusal_in_stream(completion["error"])
         self.tidy(completion)
         choices = completion.get("choices")
@@ -113,9 +120,10 @@ class OpenAI:
         for number, choice in enumerate(choices):
             _mend_choice(choice, number)
         completion["object"] = "chat.completion"
-        completion.setdefault("created", 0)
-        if completion.get("usage") is None:
-            completion.pop("usage", None)
+        if "created" not in completion:
+            completion["created"] = 0
+        if "usage" in completion and completion["usage"] is None:
+            del completion["usage"]
         return completion
 
     def decoder(self) -> StreamDecoder:
@@ -134,8 +142,8 @@ def _without_effort(body: dict[str, Any], asked: object, profile: Profile) -> li
 
 
 def _limit_output(body: dict[str, Any], chat: ChatRequest, target: Target) -> None:
-    body.pop("max_tokens", None)
-    body.pop("max_completion_tokens", None)
+    for field in ("max_tokens", "max_completion_tokens"):
+        body.pop(field, None)
     limit = target.output_limit(chat.max_tokens)
     if limit is not None:
         body[target.profile.limit_field] = limit
@@ -143,23 +151,28 @@ def _limit_output(body: dict[str, Any], chat: ChatRequest, target: Target) -> No
 
 def _ask_for_usage(body: dict[str, Any], stream: bool) -> None:
     """`stream_options` is refused without `stream` (OpenAI, 400)."""
-    asked = body.pop("stream_options", None)
+    asked = body.pop("stream_options") if "stream_options" in body else None
     if stream:
         body["stream_options"] = {**(asked if isinstance(asked, dict) else {}), "include_usage": True}
 
 
 def _mend_choice(choice: Any, number: int) -> None:
     """What everybody downstream takes for granted, in place."""
-    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+    if type(choice) is not dict or "message" not in choice or type(choice["message"]) is not dict:
         raise malformed("has a choice without a message")
-    choice.setdefault("index", number)
-    choice.setdefault("finish_reason", None)
     message = choice["message"]
-    message.setdefault("content", None)
+    if "index" not in choice:
+        choice["index"] = number
+    if "finish_reason" not in choice:
+        choice["finish_reason"] = None
+    if "content" not in message:
+        message["content"] = None
     message["role"] = "assistant"
-    calls = message.get("tool_calls")
-    if not calls:
-        return
+    if message.get("tool_calls"):
+        _mend_calls(message["tool_calls"])
+
+
+def _mend_calls(calls: Any) -> None:
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise malformed("has tool calls that are not a list of objects")
     for call in calls:

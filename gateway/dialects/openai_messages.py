@@ -21,19 +21,13 @@ OUTPUT_ONLY = frozenset(
 )
 
 
-_PLAIN = frozenset({"role", "content"})
-"""A message of these alone needs nothing."""
-
 # What a client may put on a content part or a tool to say "cache up to here": Anthropic's, and OpenAI's since 5.6.
 CACHE_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 
 
 def clean(messages: Iterable[Message], output_only: frozenset[str] = OUTPUT_ONLY) -> list[Message]:
     """The messages without nulls, empty tool_calls, and `output_only` fields."""
-    return [
-        message if len(message) == 2 and message.keys() == _PLAIN else _clean_message(message, output_only)
-        for message in messages
-    ]
+    return [_clean_message(message, output_only) for message in messages]
 
 
 def _clean_message(message: Message, output_only: frozenset[str]) -> Message:

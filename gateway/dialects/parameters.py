@@ -13,7 +13,7 @@ tools/server/README.md), read 2026-11-23.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -104,7 +104,7 @@ def settle(body: Mapping[str, Any], speaker: Speaker, profile: Profile) -> tuple
     kept = dict(body)
     dropped: list[str] = []
     asked = [field for field in body if field in ROWS]
-    denied = dict(_denied(body, profile)) if asked else {}
+    denied = _denied(body, profile) if asked else {}
     for field in asked:
         row = ROWS[field]
         if field not in denied and (speaker in row.spoken or field in profile.extra_fields):
@@ -122,22 +122,26 @@ def _refuse_or_drop(field: str, fate: Fate, dropped: list[str]) -> None:
         dropped.append(field)
 
 
-def _denied(body: Mapping[str, Any], profile: Profile) -> Iterator[tuple[str, Any]]:
+def _denied(body: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     """What this model does not take though its provider has the field, with the value that asks for nothing."""
-    effort = "none" if body.get("thinking") == {"type": "disabled"} else body.get("reasoning_effort")
-    if not profile.takes(profile.sampling, effort):
-        yield from _SAMPLING.items()
-    if not profile.takes(profile.logprobs, effort):
-        yield from (("logprobs", False), ("top_logprobs", 0))
+    denied: dict[str, Any] = {}
+    effort = body.get("reasoning_effort")
+    if "thinking" in body and body["thinking"] == {"type": "disabled"}:
+        effort = "none"
+    if profile.sampling is not True and not profile.takes(profile.sampling, effort):
+        denied.update(_SAMPLING)
+    if profile.logprobs is not True and not profile.takes(profile.logprobs, effort):
+        denied.update(logprobs=False, top_logprobs=0)
     if not profile.n:
-        yield "n", 1
+        denied["n"] = 1
     if not profile.stop:
-        yield "stop", []
+        denied["stop"] = []
     if profile.reasoning == "none":
-        yield "reasoning_effort", "none"
+        denied["reasoning_effort"] = "none"
     if profile.service_tiers is not None and body.get("service_tier") not in profile.service_tiers:
-        yield "service_tier", "auto"
+        denied["service_tier"] = "auto"
     if profile.prompt_cache not in (None, "breakpoints"):
-        yield "prompt_cache_options", None
+        denied["prompt_cache_options"] = None
     if profile.prompt_cache not in (None, "cache_control"):
-        yield "cache_control", None
+        denied["cache_control"] = None
+    return denied

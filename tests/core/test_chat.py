@@ -131,3 +131,18 @@ def test_the_text_of_a_message_is_its_text_parts() -> None:
     assert text_of([text("one"), picture(), text("two")]) == "one\ntwo"
     assert text_of([{"type": "text"}, {"type": "text", "text": 7}]) == ""
     assert text_of(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "plain"),
+    [
+        ({"role": "user", "content": "Hello"}, True),
+        ({"content": "Hello", "role": "user"}, True),
+        ({"role": "user", "content": [{"type": "text", "text": "Hello"}]}, False),
+        ({"role": "user", "content": "Hello", "name": "Ada"}, False),
+        ({"role": "assistant", "content": None}, False),
+        ({"role": "assistant", "content": "Hello", "tool_calls": None}, False),
+    ],
+)
+def test_a_request_is_plain_if_its_messages_are_roles_and_texts_alone(message: dict[str, Any], plain: bool) -> None:
+    assert parse_chat({"model": "auto", "messages": [{"role": "user", "content": "x"}, message]}).plain is plain
