@@ -15,6 +15,7 @@ from gateway.core.budget import Amount, Bid, Budget, Payer
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, Completion, Mend
 from gateway.core.events import Event
+from gateway.core.frozen import value
 from gateway.core.ladder import Rung
 from gateway.core.limits import Rate
 from gateway.core.plan import Model
@@ -59,7 +60,7 @@ class Observer(Protocol):
     def tell(self, event: Event, /) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Upstream:
     """An accepted request: its chunks, what had to be dropped, and the provider's own id for it.
 
@@ -73,7 +74,7 @@ class Upstream:
     mend: Mend | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answered:
     """A whole answer, with what `Upstream` says of one; `mend` has not been called."""
 
@@ -175,7 +176,7 @@ class TokenCounter(Protocol):
     async def count(self, text: str) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Standing:
     """How a budget stands in the window of now. `used` is settled and reserved together, this call's own included."""
 
@@ -184,7 +185,7 @@ class Standing:
     used: Amount
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hold:
     """A reservation in the ledger, to be settled exactly once.
 

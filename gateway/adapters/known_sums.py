@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gateway.adapters.ledger_script import Reply
 from gateway.core.budget import Amount, Budget
+from gateway.core.frozen import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Heard:
     """Who said what a budget's use was, and as which of its pairs."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
 
@@ -11,6 +10,7 @@ from gateway.adapters.lua_script import LuaScript
 from gateway.adapters.redis_keys import beyond_ms, epoch_key, meter_keys
 from gateway.adapters.redis_link import RedisLink
 from gateway.core.budget import LATE_MS, MAX_LIMIT, NOTHING, SETTLED_KEPT_MS, Amount, Bid, Budget, Limits
+from gateway.core.frozen import value
 from gateway.ports import Hold
 
 Operation = Literal["hold", "settle", "count", "standing", "renew", "restore"]
@@ -20,7 +20,7 @@ Word = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """`numbers` are what the word is about, in the order that the script says them."""
 

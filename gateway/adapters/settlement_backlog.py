@@ -8,14 +8,15 @@ waits as one sum for each set of meters, which bounds it by itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import uuid4
 
 from gateway.core.budget import NOTHING, Amount
+from gateway.core.frozen import value
 from gateway.ports import Hold
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settlement:
     """One write: the end of the hold; or, where it `counts`, a batch of spend that was never reserved, under an id of
     its own."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamUnreachable
+from gateway.core.frozen import value
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
@@ -27,7 +28,7 @@ class Response:
     body: AsyncIterator[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Whole:
     """A response that has arrived. Header names are lower case. The body of a refusal is empty where it could not be
     read or is over MAX_ERROR_BYTES: its status counts all the same."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.core.frozen import value
 from gateway.core.ladder import USUAL, Ladder, Rung
 from gateway.core.window import BUCKETS, Window, WindowRule, window_of
 
@@ -24,7 +25,7 @@ AMPLE_OUTPUT_TOKENS = 4_096
 """What a bid that names no limit is granted where there is room; beyond it, an eighth of what is left (`granted`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Amount:
     """Tokens and integer nano-dollars, both >= 0 (ValueError)."""
 
@@ -53,7 +54,7 @@ class Amount:
 NOTHING = Amount()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Limits:
     """The most that may be used, of each kind; None is no limit."""
 
@@ -201,7 +202,7 @@ class Payer:
         object.__setattr__(self, "is_limited", any(budget.is_limited for budget in self.budgets))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bid:
     """What an attempt may cost: its prompt for certain, and for each output token `output_nano_usd` more.
 

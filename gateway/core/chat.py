@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.errors import InvalidRequest
+from gateway.core.frozen import value
 
 Message = dict[str, Any]
 
@@ -14,7 +14,7 @@ ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _PLAIN = (("role", "content"), ("content", "role"))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChatRequest:
     """One request, already validated by `parse_chat`.
 

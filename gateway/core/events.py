@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from gateway.core.false_hits import Verdict
+from gateway.core.frozen import value
 from gateway.core.pricing import from_nano
 from gateway.core.savings import CauseSaved, Overhead
 from gateway.core.trace_context import TraceParent
@@ -25,7 +26,7 @@ Endpoint = Literal["chat", "embeddings", "messages", "responses", "completions"]
 """A closed set: it is a label of metrics."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RequestFinished:
     """Exactly one per authenticated request, in the pipeline's `finally`. Durations in seconds, money in nano-dollars.
 
@@ -131,7 +132,7 @@ class Recovered:
     component: Component
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stored:
     """An answer went into a cache layer."""
 
@@ -143,7 +144,7 @@ SemanticPassed = Literal["unpaid", "late", "long", "backlog", "stuck", "closed"]
 """Why a question was left alone by the semantic layer; config/README.md explains each."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NotByMeaning:
     """A question was neither looked up nor stored by its meaning."""
 

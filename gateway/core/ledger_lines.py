@@ -34,6 +34,7 @@ from typing import Any, Literal, get_args
 
 from gateway.core.budget import Amount
 from gateway.core.events import BudgetLevel, Drawn, Event, HitChecked, PromptKept, Rated, RequestFinished
+from gateway.core.frozen import value
 from gateway.core.usage import Usage
 
 EntryKind = Literal["hold", "held", "void", "settle", "recovered", "batch"]
@@ -46,7 +47,7 @@ ENTRY_KINDS: frozenset[str] = frozenset(get_args(EntryKind))
 OTHER_KINDS = frozenset({"drawn", "request", "check", "level", "feedback", "prompt", "head", "behind", "even", "gap"})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Entry:
     """One step in the life of one hold. `service` pays; `meters` are counted under the payer's `tag`.
 

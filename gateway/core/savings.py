@@ -18,10 +18,11 @@ That claims less than to say it would not have. So `prompt_cache` is only what t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import Literal
 
+from gateway.core.frozen import value
 from gateway.core.plan import Model
 from gateway.core.pricing import from_nano
 from gateway.core.usage import Usage
@@ -39,7 +40,7 @@ REFERENCE = Usage(1_000, 500)
 """The request by which the dearest model is named: one name for a service, whatever each request looks like."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CauseSaved:
     cause: Cause
     nano_usd: int
@@ -49,7 +50,7 @@ class CauseSaved:
         return from_nano(self.nano_usd)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Overhead:
     kind: OverheadKind
     nano_usd: int
@@ -59,7 +60,7 @@ class Overhead:
         return from_nano(self.nano_usd)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Paid:
     """What a request was charged: for its answer by `model` (None and 0 when a cache or another's flight gave it), and
     beside it. `usage` is the answer's own. `cause` is set where no model was asked, or why it was asked for less."""
@@ -71,7 +72,7 @@ class Paid:
     beside: Mapping[OverheadKind, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Account:
     """A request against its baseline (a catalog name; None: there is none to compare with, and nothing is claimed)."""
 

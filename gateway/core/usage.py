@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from gateway.core.frozen import value
 
 Source = Literal["upstream", "estimated"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Usage:
     """Tokens, all >= 0. `input_tokens` = uncached + cache_read + cache_write (OpenAI's rule).
 

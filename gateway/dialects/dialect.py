@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, Completion, Mend
 from gateway.core.errors import UpstreamError
+from gateway.core.frozen import value
 from gateway.core.profile import Profile
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Target:
     """Where a request is going: the provider's own model name, what that model accepts, and our limits.
 
@@ -32,7 +32,7 @@ class Target:
         return most if limit is not None and most is not None and most < limit else limit
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WireRequest:
     """One HTTP POST, without host and credentials. `dropped` names hints the model cannot take; `mend` makes the whole
     answer what the client asked for, where the provider cannot."""

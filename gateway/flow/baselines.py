@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from gateway.core.frozen import value
 from gateway.core.plan import Catalog, Model, Plan
 from gateway.core.savings import dearest
 from gateway.core.service import Service
@@ -14,7 +14,7 @@ MostUsed = Callable[[str], str | None]
 _DAY_S = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Compared:
     """`baseline` is what savings are told against; `last_month`, the sober one, stands beside it. None: none."""
 

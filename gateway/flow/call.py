@@ -10,6 +10,7 @@ from functools import partial
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ThriftgateError, UpstreamError
 from gateway.core.events import CacheVerdict, Endpoint, Outcome, RequestFinished
+from gateway.core.frozen import value
 from gateway.core.options import Options
 from gateway.core.plan import Model, Plan
 from gateway.core.review import Reviewed
@@ -22,7 +23,7 @@ from gateway.flow.visit import Asked
 from gateway.ports import Standing
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Call:
     """A parsed and authenticated request. `started_s` is monotonic, `asked_at_s` is Unix time (prices depend on it).
     `endpoint` is where it came in; `dropped` are the hints of that API which nothing here can take."""

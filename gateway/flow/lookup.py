@@ -5,7 +5,7 @@ Exact first: one hash, usually answered in process. Then by meaning (`flow/meani
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 from gateway.core.chunks import Completion
 from gateway.core.events import CacheVerdict, NotByMeaning, Stored
 from gateway.core.fingerprint import exact_key
+from gateway.core.frozen import value
 from gateway.core.plan import Plan
 from gateway.core.usage import Usage
 from gateway.flow.call import Call
@@ -25,7 +26,7 @@ _COUNTS = tuple(field.name for field in fields(Usage))
 _COUNTS_OF = attrgetter(*_COUNTS)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Entry:
     """A stored answer: its JSON, the catalog name of the model that gave it, what that used, the hints it was given
     without, and whether it calls tools. `key` and `stored_at_s` (Unix time) say where and when it was kept.
@@ -66,7 +67,7 @@ class Entry:
             return None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Found:
     """A look-up's outcome, and what `keep` needs to store the answer if there was none. `reason` is the semantic
     layer's, empty when there is nothing to explain; `waited_s` is what it cost a miss."""

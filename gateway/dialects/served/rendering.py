@@ -7,12 +7,12 @@ assembles from a stream is what it would have been given whole, where the API's 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.core.chat import ChatRequest
 from gateway.core.chunks import Chunk, Completion
 from gateway.core.errors import ThriftgateError
+from gateway.core.frozen import value
 
 
 class StreamRendering(Protocol):
@@ -42,7 +42,7 @@ class Rendering(Protocol):
     def stream(self) -> StreamRendering: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Served:
     """A client's request in the gateway's own words. `dropped` names its hints that nothing here can take."""
 
