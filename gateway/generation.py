@@ -199,7 +199,7 @@ class Generation:
         policy = RetryPolicy(per_model=self._settings.upstream.attempts_per_model)
         head, hedge = self._answer_head(), self._hedge()
         dispatch = Dispatch(self._hosts, ground, policy, parts.observer, parts.clock, head, hedge)
-        questions = Questions(parts.tasks)
+        questions = Questions()
         pipeline = Pipeline(catalog, self.routing, self._lookup, questions, dispatch, parts.observer, parts.clock)
         pipeline.compare_with(Baselines(catalog, parts.most_used))
         pipeline.check_hits(self._shadow(catalog, dispatch))

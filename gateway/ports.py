@@ -62,13 +62,14 @@ class Observer(Protocol):
 
 @value(frozen=True, slots=True)
 class Upstream:
-    """An accepted request: its chunks, what had to be dropped, and the provider's own id for it.
+    """An accepted request: its chunks, in portions as they come, none of which is empty; what had to be dropped; and
+    the provider's own id for it. A failure is raised after the chunks before it.
 
     `mend` is there when the gateway owes something the provider cannot do (a JSON schema, a forced tool): it turns the
     whole answer into what the client asked for, or raises UpstreamError. Nothing may be said before it has been called.
     """
 
-    chunks: AsyncIterator[Chunk]
+    portions: AsyncIterator[Sequence[Chunk]]
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
     mend: Mend | None = None

@@ -2,16 +2,15 @@
 
 Theory of operation. `chat` encodes, waits for a slot, posts, and is entered when the provider has accepted: a 2xx
 head with the promised content type. What fails until then may be tried elsewhere. After that chunks are decoded as
-bytes arrive, and every failure is an UpstreamError with `reached` true. Leaving the context closes the chunks, and with
-them the connection, unless the body was read to its end. `answer` is the same for a whole answer, in one go and inside
-one deadline.
+bytes arrive, and every failure is an UpstreamError with `reached` true. Leaving the context closes the connection,
+unless the body was read to its end. `answer` is the same for a whole answer, in one go and inside one deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import orjson
@@ -29,7 +28,7 @@ from gateway.core.errors import (
     UpstreamTimeout,
 )
 from gateway.core.plan import Model
-from gateway.dialects.dialect import Dialect, Target, WireRequest
+from gateway.dialects.dialect import Dialect, StreamDecoder, Target, WireRequest
 from gateway.ports import Answered, Upstream
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id")
@@ -84,8 +83,8 @@ class HttpProvider:
         async with AsyncExitStack() as stack:
             response = await self._post(stack, clock, wire.path, wire.headers, wire.body)
             _expect_events(response)
-            async with aclosing(self._decoded(response, clock)) as chunks:
-                yield Upstream(chunks, wire.dropped, _request_id(response.headers), wire.mend)
+            portions = _Portions(self._dialect.decoder(), response, clock, self._mend)
+            yield Upstream(portions, wire.dropped, _request_id(response.headers), wire.mend)
 
     async def answer(
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
@@ -155,24 +154,6 @@ class HttpProvider:
             body = b""
         return self._dialect.error(response.status, response.headers, body)
 
-    async def _decoded(self, response: Response, clock: AttemptClock) -> AsyncGenerator[Chunk, None]:
-        """Chunks as early as their bytes arrive."""
-        decoder = self._dialect.decoder()
-        body = aiter(response.body)
-        try:
-            while (data := await clock.wait_for(anext(body, None))) is not None:
-                came = False
-                for chunk in decoder.feed(data):
-                    came = True
-                    yield chunk
-                if came:
-                    clock.token()
-            for chunk in decoder.close():
-                yield chunk
-        except UpstreamError as error:
-            self._mend(error)
-            raise
-
     def _mend(self, error: UpstreamError) -> None:
         """What fails after a 2xx was accepted, and may have been billed."""
         error.reached = True
@@ -184,6 +165,47 @@ class HttpProvider:
             error.message = error.message.replace(self._api_key, "[key]")
             error.args = (error.message,)
         return error
+
+
+class _Portions:
+    """Chunks as early as their bytes arrive: `Upstream.portions`. A wait that is cancelled can be taken up again if the
+    transport's can. `mend` hears of every failure before it is raised."""
+
+    __slots__ = ("_body", "_came", "_clock", "_decoder", "_ended", "_failure", "_mend")
+
+    def __init__(
+        self, decoder: StreamDecoder, response: Response, clock: AttemptClock, mend: Callable[[UpstreamError], None]
+    ) -> None:
+        self._decoder = decoder
+        self._body = aiter(response.body)
+        self._clock = clock
+        self._mend = mend
+        self._failure: UpstreamError | None = None
+        self._came = False
+        self._ended = False
+
+    def __aiter__(self) -> _Portions:
+        return self
+
+    async def __anext__(self) -> list[Chunk]:
+        if self._came:
+            self._clock.token()
+        chunks: list[Chunk] = []
+        while not chunks and not self._ended and self._failure is None:
+            try:
+                data = await self._clock.wait_for(anext(self._body, None))
+                self._ended = data is None
+                for chunk in self._decoder.close() if data is None else self._decoder.feed(data):
+                    chunks.append(chunk)
+            except UpstreamError as error:
+                self._mend(error)
+                self._failure = error
+        if chunks:
+            self._came = True
+            return chunks
+        if self._failure is not None:
+            raise self._failure
+        raise StopAsyncIteration
 
 
 async def _a_slot(slots: asyncio.Semaphore, clock: AttemptClock) -> None:

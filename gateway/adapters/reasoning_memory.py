@@ -11,7 +11,7 @@ ids. Arguments count by value, because clients write their JSON anew.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -56,8 +56,8 @@ class ReasoningMemory:
             if not chat.body.get("tools"):
                 yield upstream
                 return
-            async with aclosing(self._remembered(upstream.chunks)) as chunks:
-                yield replace(upstream, chunks=chunks)
+            async with aclosing(self._remembered(upstream.portions)) as portions:
+                yield replace(upstream, portions=portions)
 
     async def answer(
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
@@ -85,16 +85,17 @@ class ReasoningMemory:
                     return {**message, "reasoning_content": found.decode()}
         return message
 
-    async def _remembered(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
-        """The same chunks, kept before the client sees the end of them, so that its next turn finds them."""
+    async def _remembered(self, portions: AsyncIterator[Sequence[Chunk]]) -> AsyncGenerator[Sequence[Chunk], None]:
+        """The same portions, kept before the client sees the end of them, so that its next turn finds them."""
         answer = Assembler()
         kept = False
-        async for chunk in chunks:
-            answer.add(chunk)
+        async for portion in portions:
+            for chunk in portion:
+                answer.add(chunk)
             if not kept and "tool_calls" in answer.finish_reasons.values():
                 kept = True
                 await self._keep(answer.completion())
-            yield chunk
+            yield portion
 
     async def _keep(self, completion: Completion) -> None:
         for choice in completion["choices"]:

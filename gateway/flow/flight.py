@@ -18,8 +18,8 @@ An answer whose provider reported no usage ends with the gateway's own count, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gateway.core.budget import Amount
@@ -58,8 +58,8 @@ class Flight:
         self._assembler = Assembler()
         self._upstream: AsyncExitStack | None = None
         self._seen: Completion | None = None
-        self._chunks: AsyncIterator[Chunk] | None = None
-        self._first: list[Chunk] = []
+        self._portions: AsyncIterator[Sequence[Chunk]] | None = None
+        self._first: list[Chunk] = []  # what has come and nobody has taken yet
         self._billable = True
         self._answers = False
         self._landed = False
@@ -80,25 +80,29 @@ class Flight:
             self._billable = False
             raise
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """A streamed answer as it comes; at its natural end the flight has landed."""
-        assert self._chunks is not None
-        for chunk in self._first:
-            yield chunk
-        async for chunk in self._chunks if self._trail.ends_at_s is None else self._in_time(self._chunks):
-            yield self._taken(chunk)
-        await shielded(self.land())
-        self.estimated = self._assembler.usage is None
-        if self.estimated:
-            yield self._taken(self._assembler.usage_chunk(self._trail.answered))
+    async def more(self) -> Sequence[Chunk]:
+        """What has come of a streamed answer since, at least one chunk; none at its natural end, when the flight has
+        landed."""
+        if self._first:
+            first, self._first = self._first, []
+            return first
+        if self._landed:
+            return ()
+        if self._portions is not None:
+            try:
+                portion = await (anext(self._portions) if self._trail.ends_at_s is None else self._in_time())
+            except StopAsyncIteration:
+                self._portions = None
+            else:
+                self._take(portion)
+                return portion
+        return await self._ended()
 
     async def completion(self) -> Completion:
         """The whole answer, of a streamed one what has not been taken yet included; the flight has landed."""
         if self.whole is None:
-            if not self._landed:
-                async with aclosing(self.chunks()) as chunks:
-                    async for _ in chunks:
-                        pass
+            while await self.more():
+                pass
             return self._assembler.completion()
         if self.whole.get("usage") is not None:
             await self.land()  # nothing in it waits but the ledger, which minds a cancellation itself
@@ -147,51 +151,61 @@ class Flight:
             hosts.chat(call.chat, self.model, max_output_tokens, strict=call.options.strict, asked=asked)
         )
         self.dropped = upstream.dropped
-        self._chunks = upstream.chunks
+        self._portions = upstream.portions
         if whole or upstream.mend is not None:
             await self._take_whole(upstream.mend)
         else:
             await self._wait_for_substance()
 
-    async def _in_time(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
-        """The same chunks, as long as the client waits."""
+    async def _in_time(self) -> Sequence[Chunk]:
+        """The next portion, if it comes while the client waits."""
+        assert self._portions is not None
         try:
-            while True:
-                async with asyncio.timeout_at(self._trail.ends_at_s):
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
-                yield chunk
+            async with asyncio.timeout_at(self._trail.ends_at_s):
+                return await anext(self._portions)
         except TimeoutError as error:
             raise out_of_time(self._trail.call.options) from error
 
+    async def _ended(self) -> Sequence[Chunk]:
+        await shielded(self.land())
+        self.estimated = self._assembler.usage is None
+        if not self.estimated:
+            return ()
+        counted = [self._assembler.usage_chunk(self._trail.answered)]
+        self._take(counted)
+        return counted
+
     async def _wait_for_substance(self) -> None:
-        assert self._chunks is not None
-        async for chunk in self._chunks:
-            self._first.append(self._taken(chunk))
-            if has_substance(chunk):
+        assert self._portions is not None
+        async for portion in self._portions:
+            self._take(portion)
+            self._first += portion
+            if any(map(has_substance, portion)):
                 return
+        self._portions = None
         if not self._first:
             raise UpstreamMalformed(f"{self.model.provider} sent an empty answer.", reached=True)
 
     async def _take_whole(self, mend: Mend | None) -> None:
         """The answer as the client asked for it, in place of the provider's own."""
-        assert self._chunks is not None
-        async for chunk in self._chunks:
-            self._taken(chunk)
+        assert self._portions is not None
+        async for portion in self._portions:
+            self._take(portion)
+        self._portions = None
         completion = self._assembler.completion()
         if not completion["choices"]:
             raise UpstreamMalformed(f"{self.model.provider} sent an empty answer.", reached=True)
         if mend is not None:
             completion = mend(completion)
         self._assembler = Assembler()
-        self._first = [self._taken(chunk) for chunk in split(completion)]
+        self._first = split(completion)
+        self._take(self._first)
 
-    def _taken(self, chunk: Chunk) -> Chunk:
-        if not chunk.get("created"):
-            chunk["created"] = int(self._trail.call.asked_at_s)
-        self._assembler.add(chunk)
-        return chunk
+    def _take(self, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            if not chunk.get("created"):
+                chunk["created"] = int(self._trail.call.asked_at_s)
+            self._assembler.add(chunk)
 
     async def _used(self) -> Usage:
         """Upstream's own word where it gave one, else what was seen, counted here and marked as an estimate."""

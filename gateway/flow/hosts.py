@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import UpstreamError, UpstreamOverloaded
 from gateway.core.plan import Model
 from gateway.flow.fleet import Fleet, Host
-from gateway.flow.visit import Asked, Visit
+from gateway.flow.visit import Asked, Heard, Visit
 from gateway.ports import Answered, Provider, Upstream
 
 
@@ -114,12 +114,9 @@ class Hosts:
         host, provider = self._choose(model, asked)
         with self._visit(host, model, asked) as visit:
             visit.streams = chat.stream
-            async with (
-                provider.chat(chat, model, max_output_tokens, strict=strict) as upstream,
-                aclosing(visit.heard(upstream.chunks)) as chunks,
-            ):
+            async with provider.chat(chat, model, max_output_tokens, strict=strict) as upstream:
                 visit.sent = True
-                yield replace(upstream, chunks=chunks)
+                yield replace(upstream, portions=Heard(visit, upstream.portions))
 
     async def answer(
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool, asked: Asked

@@ -21,7 +21,6 @@ from collections.abc import Hashable
 
 from gateway.flow.lookup import Found
 from gateway.flow.shared_flight import Client, Reader, SharedFlight
-from gateway.flow.tasks import Tasks
 
 MAX_QUESTIONS = 4_096
 
@@ -29,14 +28,13 @@ MAX_QUESTIONS = 4_096
 class Question:
     """What is being asked now, and by how many (`holders`). Everything is done in one's `turn`."""
 
-    __slots__ = ("_flight", "_found", "_questions", "_tasks", "holders", "turn")
+    __slots__ = ("_flight", "_found", "_questions", "holders", "turn")
 
-    def __init__(self, questions: Questions, tasks: Tasks) -> None:
+    def __init__(self, questions: Questions) -> None:
         self.turn = asyncio.Lock()
         self.holders = 0
         self._found: Found | None = None
         self._questions = questions
-        self._tasks = tasks
         self._flight: SharedFlight | None = None
 
     def hit(self, found: Found) -> None:
@@ -48,21 +46,16 @@ class Question:
         """The hit of one who asked before."""
         return self._found
 
-    def board(self) -> Reader | None:
+    def board(self, client: Client | None) -> Reader | None:
         """A place in the flight, if one is in the air that can still be heard from its start."""
         flight = self._flight
-        return flight.board() if flight is not None and flight.boards else None
+        return flight.board(client) if flight is not None and flight.boards else None
 
-    def open(self, flight: SharedFlight, client: Client | None = None) -> Reader:
-        """The flight's first reader; the flight is the one that others board from now on. With a `client` it is the
-        reader that flies it."""
+    def open(self, flight: SharedFlight, client: Client | None) -> Reader:
+        """The flight's first reader; the flight is the one that others board from now on."""
         self._flight = flight
         flight.when_landed(self._landed)
-        if client is None:
-            flight.start(self._tasks)
-        else:
-            flight.fly_with(client)
-        return flight.board()
+        return flight.board(client)
 
     def _landed(self) -> None:
         self._questions.forget(self)
@@ -71,8 +64,7 @@ class Question:
 class Questions:
     """All questions being asked in this process, by what makes them the same."""
 
-    def __init__(self, tasks: Tasks, *, max_questions: int = MAX_QUESTIONS) -> None:
-        self._tasks = tasks
+    def __init__(self, *, max_questions: int = MAX_QUESTIONS) -> None:
         self._max_questions = max_questions
         self._asked: dict[Hashable, Question] = {}
         self._keys: dict[Question, Hashable] = {}
@@ -84,7 +76,7 @@ class Questions:
         """The question of everybody whose `same` is equal; None asks alone. To be left again."""
         question = self._asked.get(same) if same is not None else None
         if question is None:
-            question = Question(self, self._tasks)
+            question = Question(self)
             if same is not None and len(self._asked) < self._max_questions:
                 self._asked[same] = question
                 self._keys[question] = same

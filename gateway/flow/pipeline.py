@@ -8,8 +8,7 @@ request, in the finally; for the one that opened a flight, once the flight's bil
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Protocol
@@ -32,11 +31,12 @@ from gateway.ports import Clock, Observer
 
 
 class Answer(Protocol):
-    """What `serve` yields: chunks as they come, or all of them at once, also as OpenAI's JSON. Take one form, once."""
+    """What `serve` yields: chunks as they come (`more`, until there are none), or all of them at once, also as OpenAI's
+    JSON. Take one form, once."""
 
     trail: Trail
 
-    def chunks(self) -> AsyncGenerator[Chunk, None]: ...
+    async def more(self) -> Sequence[Chunk]: ...
     async def whole(self) -> Completion: ...
     async def json(self) -> bytes: ...
 
@@ -79,8 +79,9 @@ class Pipeline:
 
     def serve(self, call: Call, client: Client | None = None) -> Serving:
         """A single-use async context manager. Entering raises the errors of `core.errors`; after it they are raised
-        only while the answer is iterated. Of a `client` the task can do the flying itself, if the answer is whole."""
-        return Serving(self, Trail(call), None if call.chat.stream else client)
+        only while the answer is taken. Who asks may come to fly for others, and is cancelled when the `client` leaves
+        only where that harms nobody."""
+        return Serving(self, Trail(call), client)
 
     async def begin(self, serving: Serving) -> Answer:
         """Above the yield."""
@@ -98,7 +99,7 @@ class Pipeline:
         if isinstance(source, Entry):
             return self._replay(trail, source)
         serving.reader = source
-        await source.flight.taken_off()
+        await source.taken_off()
         if trail is not source.flight.trail:
             self._joined(trail, source.flight)
         return _Live(trail, source)
@@ -122,7 +123,7 @@ class Pipeline:
         """A stored answer, or a place in a flight: one that is in the air, or else one of the request's own."""
         trail = serving.trail
         async with question.turn:
-            reader = question.board()
+            reader = question.board(serving.client)
             if reader is not None:
                 trail.cache, trail.cause = "joined", "single_flight"
                 return reader
@@ -210,10 +211,13 @@ class _Replay:
     def __init__(self, trail: Trail, entry: Entry) -> None:
         self.trail = trail
         self._entry = entry
+        self._told = False
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        for chunk in split(self._entry.completion):
-            yield chunk
+    async def more(self) -> Sequence[Chunk]:
+        if self._told:
+            return ()
+        self._told = True
+        return split(self._entry.completion)
 
     async def whole(self) -> Completion:
         return self._entry.completion
@@ -229,15 +233,15 @@ class _Live:
         self.trail = trail
         self._reader = reader
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+    async def more(self) -> Sequence[Chunk]:
         try:
-            async with aclosing(self._reader.chunks()) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            chunks = await self._reader.more()
         except Exception as error:
             self.trail.failed(error)
             raise
-        self._heard()
+        if not chunks:
+            self._heard()
+        return chunks
 
     async def whole(self) -> Completion:
         try:

@@ -1,40 +1,41 @@
 """One flight with many readers.
 
-Theory of operation. No reader is special: whoever leaves, or reads slowly, harms nobody. A stream is flown by a task
-of its own, not by the request that opened it. The task takes chunks from upstream and appends them to a list; every
-reader has a cursor into it and may board at any time before the end, because the list is kept from its start. A whole
-answer, which has no pace, is flown by the request that opened it, whose `client` then holds on to its task: who leaves
-it while others are aboard flies on for them, and is cancelled with the last of them.
+Theory of operation. No reader is special: whoever leaves, or reads slowly, harms nobody. Chunks that have come are in a
+list; every reader has a cursor into it and may board at any time before the end, because the list is kept from its
+start. Nobody flies ahead: a reader that has read all there is takes the next step itself (asking a model, fetching
+what comes next, or settling and storing at the end), as the *pilot* of that step, and the others wait for what it
+brings. So a flight has no task of its own, and one with a single reader costs no turn of the loop but its own.
 
-*Pace.* The fastest reader sets it: the task stays at most `AHEAD_CHUNKS` in front of that one, so a single slow client
-still slows its upstream down through TCP, and one slow client among many slows nobody. A reader that wants the whole
-answer is as fast as can be.
+*Pace.* The fastest reader sets it, because only who has read everything asks for more: a single slow client slows its
+upstream down through TCP, and one slow client among many slows nobody. A reader that wants the whole answer is as fast
+as can be.
+
+*Leaving.* Who leaves between two steps just leaves. A pilot whose client leaves while others are aboard takes its step
+to the end for them (`Client.hold`), and is cancelled with the last of them.
 
 *Memory.* At most `KEEP_CHUNKS` are kept. Beyond that nobody boards any more (a newcomer flies anew), what every reader
 has passed is dropped, and a reader that has fallen behind even that is told so and leaves.
 
 *The end.* There are three: the answer was whole (it has been settled and stored before any reader hears the end), it
 failed (every reader gets the same failure: before the first chunk as a status, after it as an error event), or the
-last reader left (what flies it is cancelled, which closes upstream and charges what it had produced). `when_landed`
-runs after the end, when the bill is known: the request that opened the flight is told of then, even if it left long
-before.
+last reader left (which closes upstream and charges what it had produced). A pilot that is cancelled otherwise, by a
+shutdown, ends it for all. `when_landed` runs after the end, when the bill is known: the request that opened the flight
+is told of then, even if it left long before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from gateway.core.chunks import Chunk, Completion, split
 from gateway.core.errors import Unavailable
 from gateway.flow.call import Trail
 from gateway.flow.flight import Flight
-from gateway.flow.tasks import Tasks, shielded
+from gateway.flow.tasks import shielded
 
-AHEAD_CHUNKS = 256
 KEEP_CHUNKS = 16_384
 """About 16 MB of short chunks, and more than most answers have."""
 
@@ -67,15 +68,9 @@ class SharedFlight:
         self._chunks: list[Chunk] = []
         self._dropped = 0
         self._readers: set[Reader] = set()
-        self._first: Reader | None = None
-        self._fastest = 0
+        self._pilot: Reader | None = None
         self._abandoned = False
-        self._task: asyncio.Task[Any] | None = None
-        self._client: Client | None = None
-        self._off = asyncio.Event()
-        self._news = asyncio.Event()
-        self._listening = False
-        self._room = asyncio.Event()
+        self._news: asyncio.Event | None = None
         self._completion: Completion | None = None
         self._after: list[Callable[[], None]] = []
 
@@ -84,19 +79,9 @@ class SharedFlight:
         """Whether somebody new may still have the answer from its first chunk."""
         return self._dropped == 0 and self.failure is None and not self._abandoned
 
-    def start(self, tasks: Tasks) -> None:
-        """Owned by `tasks`. A reader must board in the same turn of the loop."""
-        self._task = tasks.start(self._fly())
-        # Not a `finally`: a task that is cancelled before its first step runs none.
-        self._task.add_done_callback(lambda _: self._end())
-
-    def fly_with(self, client: Client) -> None:
-        """The first reader flies it, in `taken_off`, which it must call in the same turn of the loop."""
-        self._client = client
-
-    def board(self) -> Reader:
-        reader = Reader(self)
-        self._first = self._first or reader
+    def board(self, client: Client | None = None) -> Reader:
+        """To be called in the task that will read."""
+        reader = Reader(self, client)
         self._readers.add(reader)
         return reader
 
@@ -107,105 +92,110 @@ class SharedFlight:
         else:
             self._after.append(call)
 
-    async def taken_off(self) -> None:
+    async def taken_off(self, reader: Reader) -> None:
         """Returns with the first chunk there; raises what kept the flight on the ground."""
-        if self._client is not None and self._task is None:
-            await self._fly_here(self._client)
-        else:
-            await self._off.wait()
+        while self.flight is None and not self.ended:
+            await self._step(reader)
         if self.flight is None:
             raise self._why()
 
-    async def completion(self) -> Completion:
+    async def completion(self, reader: Reader) -> Completion:
         """The whole answer, shared by everyone who asks for it: not to be changed."""
         while not self.ended:
-            await self._listen()
+            await self._step(reader)
         if self._completion is None:
             raise self._why()
         return self._completion
 
-    async def more(self, number: int) -> bool:
-        """Waits for that chunk; False at the end. Raises what broke the flight off."""
-        while number >= self._dropped + len(self._chunks):
+    async def more(self, reader: Reader) -> list[Chunk]:
+        """The chunks that this reader has not read, at least one; none at the end. Raises what broke the flight off,
+        and Unavailable for a reader too far behind."""
+        while True:
+            at = reader.at - self._dropped
+            if at < 0:
+                raise Unavailable("This answer was read too slowly to be kept any longer.")
+            if chunks := self._chunks[at:]:
+                reader.at += len(chunks)
+                return chunks
             if not self.ended:
-                await self._listen()
+                await self._step(reader)
             elif self._completion is None:
                 raise self._why()
-            elif not self._chunks:  # it came whole, and this is the first who wants it in pieces
+            elif reader.at:
+                return []
+            else:  # it came whole, and this is the first who wants it in pieces
                 self._chunks = split(self._completion)
-            else:
-                return False
-        return True
 
-    def chunk(self, number: int) -> Chunk | None:
-        """That chunk; None if it is not there yet. Raises Unavailable if it is not there any more."""
-        at = number - self._dropped
-        if at < 0:
-            raise Unavailable("This answer was read too slowly to be kept any longer.")
-        return self._chunks[at] if at < len(self._chunks) else None
-
-    def passed(self, number: int) -> None:
-        """A reader stands before this chunk now."""
-        if number > self._fastest:
-            self._fastest = number
-            self._room.set()
+    def flies_on(self, reader: Reader) -> bool:
+        """That reader's client has left: whether the reader is needed until its step is over."""
+        if self._pilot is not reader:
+            return False
+        self._readers.discard(reader)
+        self._abandoned = not self._readers
+        return not self._abandoned
 
     async def leave(self, reader: Reader) -> None:
         """When it was the last, returns after upstream was closed and charged, also if the leaver is cancelled."""
         self._readers.discard(reader)
-        if self.ended:
+        if self.ended or self._readers:
             return
-        self._fastest = max((one.at for one in self._readers), default=0)
-        if not self._readers and self._task is not None:
-            self._abandoned = True
-            self._task.cancel()
-            await shielded(_over(self._task))
+        self._abandoned = True
+        if self._pilot is not None:
+            self._pilot.task.cancel()
+            await shielded(_over(self._pilot.task))
+        else:
+            await self._break_off()
 
-    async def _fly_here(self, client: Client) -> None:
-        self._task = asyncio.current_task()
-        client.hold(self._flies_on)
+    def _step(self, reader: Reader) -> Awaitable[None]:
+        """Until something is new. Whoever comes first brings it about."""
+        return self._fly(reader) if self._pilot is None else self._listen()
+
+    async def _fly(self, pilot: Reader) -> None:
+        """One step. What it fails of is the flight's failure."""
+        self._pilot = pilot
         try:
-            await self._fly()
+            if self.flight is None:
+                self.flight = await self._open()
+                if self.flight.whole is not None:
+                    await self._finish(self.flight)
+            elif chunks := await self.flight.more():
+                self._chunks += chunks
+                if len(self._chunks) > KEEP_CHUNKS:
+                    self._drop()
+            else:
+                await self._finish(self.flight)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self.failure = error
+            await self._break_off()
+            if not isinstance(error, Exception):
+                raise
         finally:
-            self._end()
-        if client.left:  # and was needed until now
+            self._pilot = None
+            if self._news is not None:
+                self._news.set()
+                self._news = None
+        if pilot.client is not None and pilot.client.left:  # and was needed until now
             raise asyncio.CancelledError
 
-    def _flies_on(self) -> bool:
-        """Its first reader's client has left."""
-        if self.ended:
-            return False
-        if self._first is not None:
-            self._readers.discard(self._first)
-        self._abandoned = not self._readers
-        return not self._abandoned
+    async def _finish(self, flight: Flight) -> None:
+        completion = await flight.completion()
+        await self._keep(flight, completion)
+        self._completion = completion
+        self._end()
 
-    async def _fly(self) -> None:
+    async def _break_off(self) -> None:
         try:
-            flight = self.flight = await self._open()
-            try:
-                self._off.set()
-                if flight.whole is None:
-                    async with aclosing(flight.chunks()) as chunks:
-                        async for chunk in chunks:
-                            await self._publish(chunk)
-                completion = await flight.completion()
-                await self._keep(flight, completion)
-                self._completion = completion
-            finally:
-                if not flight.landed:
-                    await shielded(flight.land())
-        except Exception as error:  # the border between the task and its readers, to whom it is raised instead
-            self.failure = error
+            if self.flight is not None and not self.flight.landed:
+                await shielded(self.flight.land())
+        finally:
+            self._end()
 
-    async def _publish(self, chunk: Chunk) -> None:
-        self._chunks.append(chunk)
-        self._tell()
-        if len(self._chunks) > KEEP_CHUNKS:
-            self._drop()
-        while self._dropped + len(self._chunks) - self._fastest > AHEAD_CHUNKS:
-            self._room.clear()
-            await self._room.wait()
+    def _end(self) -> None:
+        self.ended = True
+        self._open = None  # type: ignore[assignment]  # it holds the request, and readers may hold this for long
+        for call in self._after:
+            call()
 
     def _drop(self) -> None:
         """What all have passed; in any case so much that it is worth a copy of the list."""
@@ -216,23 +206,10 @@ class SharedFlight:
         self._dropped += count
 
     async def _listen(self) -> None:
-        """Until something is new."""
-        self._listening = True
+        """Until the pilot's step is over."""
+        if self._news is None:
+            self._news = asyncio.Event()
         await self._news.wait()
-
-    def _tell(self) -> None:
-        if self._listening:
-            self._listening = False
-            news, self._news = self._news, asyncio.Event()
-            news.set()
-
-    def _end(self) -> None:
-        self.ended = True
-        self._open = None  # type: ignore[assignment]  # it holds the request, and readers may hold this for long
-        self._off.set()
-        self._tell()
-        for call in self._after:
-            call()
 
     def _why(self) -> Exception:
         """A flight without a failure was called off, which nobody who still reads has asked for: a shutdown."""
@@ -246,22 +223,32 @@ async def _over(task: asyncio.Task[Any]) -> None:
 class Reader:
     """One request's place in a flight. Single use; `leave` in a `finally`."""
 
-    def __init__(self, flight: SharedFlight) -> None:
-        self.flight = flight
-        self.at = 0
+    __slots__ = ("at", "client", "flight", "task")
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """From the first chunk on, shared by all who read: not to be changed."""
-        while await self.flight.more(self.at):
-            while (chunk := self.flight.chunk(self.at)) is not None:
-                self.at += 1
-                self.flight.passed(self.at)
-                yield chunk
+    def __init__(self, flight: SharedFlight, client: Client | None) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.flight = flight
+        self.client = client
+        self.task = task
+        self.at = 0
+        if client is not None:
+            client.hold(self._is_needed)
+
+    async def taken_off(self) -> None:
+        """As `SharedFlight.taken_off`."""
+        await self.flight.taken_off(self)
+
+    async def more(self) -> list[Chunk]:
+        """The next chunks, from the first on; none at the end. Shared by all who read: not to be changed."""
+        return await self.flight.more(self)
 
     async def whole(self) -> Completion:
         self.at = sys.maxsize
-        self.flight.passed(self.at)
-        return {**await self.flight.completion()}
+        return {**await self.flight.completion(self)}
 
     async def leave(self) -> None:
         await self.flight.leave(self)
+
+    def _is_needed(self) -> bool:
+        return self.flight.flies_on(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from types import TracebackType
 
 from gateway.core.chunks import Chunk
@@ -83,19 +83,21 @@ class Visit:
         self._host.in_flight -= 1
         self._host.busy.leave(now_s)
 
-    async def heard(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
-        """The same chunks. A stream that breaks is a failure; one that its reader leaves is neither."""
+    async def next_of(self, portions: AsyncIterator[Sequence[Chunk]]) -> Sequence[Chunk]:
+        """Their next one. A stream that breaks is a failure; one that its reader leaves is neither."""
         try:
-            async for chunk in chunks:
-                if not self._begun:
-                    took_s = self._answered()
-                    if self.streams:
-                        self._lane.begins.add(took_s)
-                yield chunk
+            portion = await anext(portions)
         except UpstreamError as error:
             self.failed(error)
             raise
-        self._ended()
+        except StopAsyncIteration:
+            self._ended()
+            raise
+        if not self._begun:
+            took_s = self._answered()
+            if self.streams:
+                self._lane.begins.add(took_s)
+        return portion
 
     def whole(self) -> None:
         """An answer in one piece."""
@@ -144,3 +146,19 @@ class Visit:
 
     def _tell(self, event: BreakerOpened | BreakerClosed) -> None:
         self._fleet.observer.tell(event)
+
+
+class Heard:
+    """The portions of a stream, as a visit hears them."""
+
+    __slots__ = ("_portions", "_visit")
+
+    def __init__(self, visit: Visit, portions: AsyncIterator[Sequence[Chunk]]) -> None:
+        self._visit = visit
+        self._portions = portions
+
+    def __aiter__(self) -> Heard:
+        return self
+
+    def __anext__(self) -> Awaitable[Sequence[Chunk]]:
+        return self._visit.next_of(self._portions)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing
 
 import orjson
 
@@ -50,8 +49,8 @@ async def _stream(exchange: Exchange, answer: Answer, departure: Departure, rend
     await exchange.start(200, _SSE | _facts(trail) | known)
     writing = rendering.stream()
     try:
-        async with aclosing(answer.chunks()) as chunks:
-            async for chunk in chunks:
+        while chunks := await answer.more():
+            for chunk in chunks:
                 frame = writing.frame(chunk)
                 if frame:
                     await exchange.write(frame)

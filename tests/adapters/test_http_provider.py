@@ -88,8 +88,8 @@ async def collect(asked: HttpProvider, upstream: Upstream, into: list[Chunk], *,
         into += split((await asked.answer(request(stream=False), model(upstream), None)).completion)
         return
     async with asked.chat(request(stream=stream), model(upstream), None) as answer:
-        async for chunk in answer.chunks:
-            into.append(chunk)
+        async for portion in answer.portions:
+            into += portion
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
@@ -125,7 +125,7 @@ async def test_only_our_headers_are_sent(upstream: Upstream, transport: Transpor
 async def test_leaving_a_stream_closes_the_upstream(upstream: Upstream, transport: Transport) -> None:
     upstream.script(loopback.Stall(after_tokens=1))
     async with provider(upstream, transport).chat(request(), model(upstream), None) as answer:
-        await anext(answer.chunks)
+        await anext(answer.portions)
     await asyncio.wait_for(upstream.requests[0].disconnected.wait(), 2)
 
 
@@ -247,7 +247,7 @@ async def test_waiting_for_a_slot_counts_against_the_first_token(
     llamacpp_upstream.script(loopback.Stall(1))
     asked = provider(llamacpp_upstream, transport, concurrency=1, deadlines=Deadlines(first_token_s=0.2))
     async with asked.chat(request(), model(llamacpp_upstream), None) as first:
-        await anext(first.chunks)
+        await anext(first.portions)
         with pytest.raises(UpstreamQueued, match="first token") as raised:
             await ask(asked, llamacpp_upstream)
     assert not raised.value.reached

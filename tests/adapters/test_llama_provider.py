@@ -53,7 +53,7 @@ async def answer(provider: LlamaProvider, chat: ChatRequest, model: Model = TINY
     if not chat.stream:
         return split((await provider.answer(chat, model, None)).completion)
     async with provider.chat(chat, model, None) as upstream:
-        return [chunk async for chunk in upstream.chunks]
+        return [chunk async for portion in upstream.portions for chunk in portion]
 
 
 @pytest.mark.parametrize("stream", [True, False])

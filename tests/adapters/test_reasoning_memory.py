@@ -58,7 +58,7 @@ async def ask(upstream: loopback.Upstream, cache: KeptHere, *messages: dict[str,
         if not stream:
             return (await remembering.answer(chat, MODEL, None)).completion["choices"][0]["message"]
         async with remembering.chat(chat, MODEL, None) as answer:
-            return assemble([chunk async for chunk in answer.chunks])["choices"][0]["message"]
+            return assemble([chunk async for portion in answer.portions for chunk in portion])["choices"][0]["message"]
     finally:
         await transport.close()
 

@@ -35,7 +35,7 @@ from gateway.flow.hosts import Hosts
 from gateway.flow.join import Questions
 from gateway.flow.lookup import Lookup
 from gateway.flow.meaning import Meaning, MeaningRules
-from gateway.flow.pipeline import Pipeline
+from gateway.flow.pipeline import Answer, Pipeline
 from gateway.flow.routing import Routing, RoutingMemory
 from gateway.flow.tasks import Tasks
 from gateway.ports import Answered, Hold, Standing, Upstream
@@ -66,7 +66,7 @@ class Script:
         self.asked.append(chat)
         self.arrived.set()
         try:
-            yield Upstream(self._chunks())
+            yield Upstream(self._portions())
         finally:
             self.closed += 1
 
@@ -74,7 +74,7 @@ class Script:
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
     ) -> Answered:
         async with self.chat(chat, model, max_output_tokens, strict=strict) as upstream:
-            return Answered(assemble([chunk async for chunk in upstream.chunks]))
+            return Answered(assemble([chunk async for portion in upstream.portions for chunk in portion]))
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         raise AssertionError("nobody asks for embeddings here")
@@ -82,16 +82,17 @@ class Script:
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
-    async def _chunks(self) -> AsyncIterator[Chunk]:
+    async def _portions(self) -> AsyncIterator[list[Chunk]]:
         for piece in self.pieces:
             if self.ticks is not None:
                 await self.ticks.acquire()
             self.produced += 1
-            yield chunk({"content": piece})
+            yield [chunk({"content": piece})]
         if self.failure is not None:
             raise self.failure
-        yield chunk({}, "stop")
-        yield {**chunk({}), "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}
+        yield [chunk({}, "stop")]
+        usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+        yield [{**chunk({}), "choices": [], "usage": usage}]
 
 
 def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> Chunk:
@@ -177,8 +178,16 @@ class Walk:
 
     async def streamed(self, call: Call) -> str:
         async with self.pipeline.serve(call) as answer:
-            chunks = [chunk async for chunk in answer.chunks()]
+            chunks = await heard(answer)
         return "".join(part["delta"].get("content") or "" for chunk in chunks for part in chunk["choices"])
+
+
+async def heard(answer: Answer) -> list[Chunk]:
+    """To its end."""
+    chunks: list[Chunk] = []
+    while more := await answer.more():
+        chunks += more
+    return chunks
 
 
 def walk(provider: Script, *, max_questions: int = 100, deadline_s: float = 60.0) -> Walk:
@@ -194,7 +203,7 @@ def walk(provider: Script, *, max_questions: int = 100, deadline_s: float = 60.0
         tasks,
     )
     lookup = Lookup(shelf, 3_600, meaning, told, clock, tasks)
-    questions = Questions(tasks, max_questions=max_questions)
+    questions = Questions(max_questions=max_questions)
     fleet = Fleet(BreakerRules(), clock, told)
     hosts = Hosts(fleet, [(fleet.host("p", "p"), provider)])
     dispatch = Dispatch({"p": hosts}, Ground(books, Words()), RetryPolicy(per_model=1), told, clock)

@@ -63,17 +63,17 @@ class Answering:
         self.asked += 1
         if self.failure is not None and not self.late:
             raise self.failure
-        yield Upstream(self._chunks())
+        yield Upstream(self._portions())
 
     async def answer(
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool = False
     ) -> Answered:
         async with self.chat(chat, model, max_output_tokens, strict=strict) as upstream:
-            return Answered(assemble([chunk async for chunk in upstream.chunks]))
+            return Answered(assemble([chunk async for portion in upstream.portions for chunk in portion]))
 
-    async def _chunks(self) -> AsyncIterator[Chunk]:
+    async def _portions(self) -> AsyncIterator[list[Chunk]]:
         self.clock.now_s += self.took_s
-        yield chunk({"content": "Hello"})
+        yield [chunk({"content": "Hello"})]
         if self.failure is not None:
             raise self.failure
 
@@ -103,7 +103,7 @@ class Stand:
 async def ask(hosts: Hosts, asked: Counter[str] | None = None) -> None:
     seen = Counter[str]() if asked is None else asked
     async with hosts.chat(CHAT, MODEL, None, strict=False, asked=seen) as upstream:
-        async for _ in upstream.chunks:
+        async for _ in upstream.portions:
             pass
 
 
@@ -177,12 +177,12 @@ async def test_what_is_usual_is_known_of_streams_after_twenty_of_them() -> None:
     stream = parse_chat({"model": "m", "messages": [{"role": "user", "content": "Hello?"}], "stream": True})
     for chat in [CHAT] * 30 + [stream] * 19:
         async with hosts.chat(chat, MODEL, None, strict=False, asked=Counter()) as upstream:
-            async for _ in upstream.chunks:
+            async for _ in upstream.portions:
                 pass
     assert hosts.begins_within_s(MODEL, 0.95) is None
     provider.took_s = 0.5
     async with hosts.chat(stream, MODEL, None, strict=False, asked=Counter()) as upstream:
-        async for _ in upstream.chunks:
+        async for _ in upstream.portions:
             pass
     assert hosts.begins_within_s(MODEL, 0.5) == pytest.approx(0.25)
     assert hosts.begins_within_s(MODEL, 0.95) == pytest.approx(0.5)

@@ -5,15 +5,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from gateway.core.chunks import Chunk
+from gateway.core.chunks import Chunk, assemble
 from gateway.core.errors import Unavailable, UpstreamCut, UpstreamRejected
 from gateway.core.events import RequestFinished
 from gateway.core.options import Options
 from gateway.flow import shared_flight
 from gateway.flow.call import Call
-from gateway.flow.shared_flight import AHEAD_CHUNKS
 from gateway.http.exchange import Departure, Loss
-from tests.flow.asking import Script, Walk, call, walk
+from tests.flow.asking import Script, Walk, call, heard, walk
 
 MANY = 200
 
@@ -101,16 +100,17 @@ async def test_a_request_that_comes_after_everybody_left_flies_anew() -> None:
 
 
 async def test_the_first_reader_is_told_of_when_its_bill_is_known() -> None:
-    ticks = asyncio.Semaphore(1)
+    ticks, loss = asyncio.Semaphore(1), Loss()
     asking = walk(Script(ticks=ticks))
-    first = asyncio.ensure_future(asking.streamed(call("1")))
+    first = asyncio.ensure_future(at_http(asking, call("1"), loss))
     await asking.provider.arrived.wait()
     async with asking.pipeline.serve(call("2")) as second:
-        first.cancel()
-        await asyncio.wait([first])
+        loss.happen()
+        await asking.settles_down()
         assert finished(asking) == []
         ticks.release()
         await second.whole()
+    assert await first is None
     told = {event.request_id: event for event in finished(asking)}
     assert (told["1"].outcome, told["2"].outcome) == ("client_disconnect", "ok")
     assert told["1"].usage.total_tokens == 3
@@ -119,14 +119,14 @@ async def test_the_first_reader_is_told_of_when_its_bill_is_known() -> None:
 
 
 async def test_a_reader_may_leave_before_the_flight_takes_off() -> None:
-    ticks = asyncio.Semaphore(0)
+    ticks, losses = asyncio.Semaphore(0), [Loss() for _ in range(3)]
     asking = walk(Script(ticks=ticks))
-    readers = [asyncio.ensure_future(asking.whole(call(str(at)))) for at in range(3)]
-    await asking.provider.arrived.wait()
-    readers[0].cancel()
+    readers = [asyncio.ensure_future(at_http(asking, call(str(at)), loss)) for at, loss in enumerate(losses)]
+    await asking.settles_down()
+    losses[0].happen()
     for _ in range(2):
         ticks.release()
-    assert await asyncio.gather(*readers[1:]) == ["Hello world"] * 2
+    assert await asyncio.gather(*readers) == [None, "Hello world", "Hello world"]
     assert len(asking.provider.asked) == 1
 
 
@@ -141,18 +141,18 @@ async def test_everybody_hears_what_kept_a_flight_on_the_ground() -> None:
 async def test_everybody_hears_the_beginning_of_an_answer_that_breaks_off() -> None:
     ticks = asyncio.Semaphore(1)
     asking = walk(Script(failure=UpstreamCut("cut", reached=True), ticks=ticks))
-    heard: list[str] = []
+    said: list[str] = []
 
     async def listen(id: str) -> None:
         async with asking.pipeline.serve(call(id)) as answer:
-            async for chunk in answer.chunks():
-                heard.append(chunk["choices"][0]["delta"]["content"])
-                if len(heard) == 5:
+            while chunks := await answer.more():
+                said.extend(chunk["choices"][0]["delta"]["content"] for chunk in chunks)
+                if len(said) == 5:
                     ticks.release()
 
     failures = await asyncio.gather(*(listen(str(at)) for at in range(5)), return_exceptions=True)
     assert [type(failure) for failure in failures] == [UpstreamCut] * 5
-    assert sorted(heard) == [" world"] * 5 + ["Hello"] * 5
+    assert sorted(said) == [" world"] * 5 + ["Hello"] * 5
     assert len(asking.books.settled) == 1
 
 
@@ -161,7 +161,7 @@ async def test_all_readers_hear_the_same_chunks() -> None:
 
     async def hear(id: str) -> list[Chunk]:
         async with asking.pipeline.serve(call(id)) as answer:
-            return [chunk async for chunk in answer.chunks()]
+            return await heard(answer)
 
     first, *others = await asyncio.gather(*(hear(str(at)) for at in range(3)))
     assert others == [first, first]
@@ -170,13 +170,11 @@ async def test_all_readers_hear_the_same_chunks() -> None:
 async def test_a_flight_keeps_the_pace_of_its_fastest_reader() -> None:
     asking = walk(Script(("x",) * 2_000))
     async with asking.pipeline.serve(call("1")) as slow:
-        chunks = slow.chunks()
-        await anext(chunks)
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert asking.provider.produced <= AHEAD_CHUNKS + 2
+        assert len(await slow.more()) == 1
+        await asking.settles_down()
+        assert asking.provider.produced == 1
         assert await asking.streamed(call("2")) == "x" * 2_000
-        assert len([chunk async for chunk in chunks]) == 2_001
+        assert len(await heard(slow)) == 2_001
     assert len(asking.provider.asked) == 1
 
 
@@ -185,37 +183,36 @@ async def test_a_reader_too_far_behind_is_told_so_and_newcomers_fly_anew(monkeyp
     asking = walk(Script(("x",) * 2_000))
     async with AsyncExitStack() as stack:
         slow = await stack.enter_async_context(asking.pipeline.serve(call("1")))
-        chunks = slow.chunks()
-        await anext(chunks)
+        await slow.more()
         fast = await stack.enter_async_context(asking.pipeline.serve(call("2")))
-        heard = [chunk async for chunk in fast.chunks()]
+        assert len(await heard(fast)) == 2_002
         with pytest.raises(Unavailable, match="too slowly"):
-            await anext(chunks)
-    assert len(heard) == 2_002
+            await slow.more()
     assert len(asking.provider.asked) == 1
 
 
-def whole_call(id: str) -> Call:
-    return call(id, stream=False)
+async def nothing_more() -> dict[str, object]:
+    raise AssertionError("the connection tells of its loss by itself")
 
 
 async def at_http(asking: Walk, call: Call, loss: Loss) -> str | None:
     """As a hot route asks: inside a departure. None: the client has left."""
-
-    async def nothing_more() -> dict[str, object]:
-        raise AssertionError("the connection tells of its loss by itself")
-
     async with Departure(nothing_more, loss) as departure, asking.pipeline.serve(call, departure) as answer:
-        content: str = (await answer.whole())["choices"][0]["message"]["content"]
+        completion = assemble(await heard(answer)) if call.chat.stream else await answer.whole()
+        content: str = completion["choices"][0]["message"]["content"]
         return content
     return None
 
 
-async def test_a_request_for_a_whole_answer_flies_it_in_its_own_task() -> None:
+WHOLE_OR_STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+@WHOLE_OR_STREAMED
+async def test_a_request_flies_its_answer_in_its_own_task(stream: bool) -> None:
     ticks = asyncio.Semaphore(0)
     asking = walk(Script(ticks=ticks))
     before = asyncio.all_tasks()
-    task = asyncio.ensure_future(at_http(asking, whole_call("1"), Loss()))
+    task = asyncio.ensure_future(at_http(asking, call("1", stream=stream), Loss()))
     await asking.provider.arrived.wait()
     assert asyncio.all_tasks() - before == {task}
     for _ in range(2):
@@ -223,14 +220,17 @@ async def test_a_request_for_a_whole_answer_flies_it_in_its_own_task() -> None:
     assert await task == "Hello world"
 
 
-async def test_whose_client_leaves_flies_on_for_who_is_aboard() -> None:
-    ticks, loss = asyncio.Semaphore(0), Loss()
+@pytest.mark.parametrize("heard_words", [0, 1])
+@WHOLE_OR_STREAMED
+async def test_whose_client_leaves_flies_on_for_who_is_aboard(stream: bool, heard_words: int) -> None:
+    ticks, loss = asyncio.Semaphore(heard_words), Loss()
     asking = walk(Script(ticks=ticks))
-    first = asyncio.ensure_future(at_http(asking, whole_call("1"), loss))
+    first = asyncio.ensure_future(at_http(asking, call("1", stream=stream), loss))
     await asking.provider.arrived.wait()
-    second = asyncio.ensure_future(at_http(asking, whole_call("2"), Loss()))
+    second = asyncio.ensure_future(at_http(asking, call("2", stream=stream), Loss()))
     await asking.settles_down()
     loss.happen()
+    await asking.settles_down()
     for _ in range(2):
         ticks.release()
     assert await second == "Hello world"
@@ -241,13 +241,37 @@ async def test_whose_client_leaves_flies_on_for_who_is_aboard() -> None:
     assert told["1"].cost_usd > told["2"].cost_usd == 0
 
 
+async def test_who_leaves_a_stream_between_two_chunks_is_not_waited_for() -> None:
+    asking = walk(Script())
+    loss, left = Loss(), asyncio.Event()
+
+    async def reads_slowly() -> None:
+        async with (
+            Departure(nothing_more, loss) as departure,
+            asking.pipeline.serve(call("1"), departure) as it,
+        ):
+            await it.more()
+            left.set()
+            await asyncio.Event().wait()
+
+    first = asyncio.ensure_future(reads_slowly())
+    await left.wait()
+    async with asking.pipeline.serve(call("2")) as second:
+        loss.happen()
+        await first
+        assert asking.provider.closed == 0
+        assert assemble(await heard(second))["choices"][0]["message"]["content"] == "Hello world"
+    assert len(asking.provider.asked) == 1
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_with_the_last_client_a_flight_without_a_task_ends_too(order: tuple[int, int]) -> None:
+@WHOLE_OR_STREAMED
+async def test_with_the_last_client_a_flight_ends_too(stream: bool, order: tuple[int, int]) -> None:
     losses = (Loss(), Loss())
     asking = walk(Script(ticks=asyncio.Semaphore(0)))
-    first = asyncio.ensure_future(at_http(asking, whole_call("1"), losses[0]))
+    first = asyncio.ensure_future(at_http(asking, call("1", stream=stream), losses[0]))
     await asking.provider.arrived.wait()
-    second = asyncio.ensure_future(at_http(asking, whole_call("2"), losses[1]))
+    second = asyncio.ensure_future(at_http(asking, call("2", stream=stream), losses[1]))
     await asking.settles_down()
     for nth in order:
         assert asking.provider.closed == 0
@@ -258,11 +282,12 @@ async def test_with_the_last_client_a_flight_without_a_task_ends_too(order: tupl
     assert [event.outcome for event in finished(asking)] == ["client_disconnect"] * 2
 
 
-async def test_a_task_that_is_cancelled_with_readers_aboard_tells_them_of_the_shutdown() -> None:
+@WHOLE_OR_STREAMED
+async def test_a_task_that_is_cancelled_with_readers_aboard_tells_them_of_the_shutdown(stream: bool) -> None:
     asking = walk(Script(ticks=asyncio.Semaphore(0)))
-    first = asyncio.ensure_future(at_http(asking, whole_call("1"), Loss()))
+    first = asyncio.ensure_future(at_http(asking, call("1", stream=stream), Loss()))
     await asking.provider.arrived.wait()
-    second = asyncio.ensure_future(at_http(asking, whole_call("2"), Loss()))
+    second = asyncio.ensure_future(at_http(asking, call("2", stream=stream), Loss()))
     await asking.settles_down()
     first.cancel()
     with pytest.raises(Unavailable):

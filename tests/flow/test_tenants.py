@@ -56,10 +56,10 @@ class Numbered(Script):
         self.asked.append(chat)
         yield Upstream(self._numbered(f"answer {len(self.asked)}"))
 
-    async def _numbered(self, text: str) -> AsyncIterator[Chunk]:
+    async def _numbered(self, text: str) -> AsyncIterator[list[Chunk]]:
         await asyncio.sleep(0)
-        yield chunk({"content": text})
-        yield chunk({}, "stop")
+        yield [chunk({"content": text})]
+        yield [chunk({}, "stop")]
 
 
 @pytest.mark.parametrize("requests", [2_000, pytest.param(10_000, marks=pytest.mark.nightly)])
