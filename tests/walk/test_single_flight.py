@@ -137,6 +137,8 @@ async def test_the_first_client_may_leave_and_the_others_have_the_whole_answer(
         ticks.release()
         async with client.stream("POST", PATH, json=asking(True)) as second:
             first.cancel()
+            await asyncio.wait([first])
+            await client.get("/health")  # when this is answered, the gateway has seen what came before it
             for _ in range(20):
                 ticks.release()
             await second.aread()
