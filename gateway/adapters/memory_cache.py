@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from gateway.ports import Clock
 
@@ -11,7 +11,8 @@ from gateway.ports import Clock
 _ENTRY_BYTES = 256
 
 
-class _Entry(NamedTuple):
+@dataclass(slots=True)
+class _Entry:
     value: bytes
     owner: str
     expires_s: float
@@ -48,13 +49,15 @@ class MemoryCache:
 
     def put(self, key: str, value: bytes, ttl_s: float, owner: str = "") -> None:
         """Replace. A value that could never fit, or whose time is over, only removes the old one."""
-        self._drop(key)
+        if key in self._entries:
+            self._drop(key)
         size_bytes = len(key) + len(value) + _ENTRY_BYTES
         if size_bytes > self._max_bytes or ttl_s <= 0:
             return
         self._entries[key] = _Entry(value, owner, self._clock.monotonic_s() + ttl_s, size_bytes)
         self._size_bytes += size_bytes
-        self._shrink()
+        if self._size_bytes > self._max_bytes or len(self._entries) > self._max_entries:
+            self._shrink()
 
     def resize(self, max_bytes: int) -> None:
         """Another bound from now on; what no longer fits goes at once."""

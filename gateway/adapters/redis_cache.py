@@ -15,9 +15,10 @@ Other gateways keep what they already have in memory until it expires: at most t
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.memory_cache import MemoryCache
@@ -39,7 +40,8 @@ _LINGER_S = 0.02
 """So long writes are gathered: under load one round trip, and one look at who owns what, serves several."""
 
 
-class _Write(NamedTuple):
+@dataclass(slots=True)
+class _Write:
     key: str
     value: bytes
     ttl_s: int
@@ -105,8 +107,8 @@ class RedisCache:
 
     def at_hand(self, key: str) -> bytes | None:
         value = self._memory.get(key)
-        if value is None and (waiting := self._waiting.get(key)) is not None:
-            return waiting.value  # what the memory has no room for is on its way
+        if value is None and key in self._waiting:
+            return self._waiting[key].value  # what the memory has no room for is on its way
         return value
 
     def may_have(self, key: str) -> bool:
@@ -123,19 +125,22 @@ class RedisCache:
 
     async def put(self, key: str, value: bytes, ttl_s: int, owner: str = "") -> None:
         """Readable here at once, by other gateways soon. Values over MAX_VALUE_BYTES are not stored."""
-        if len(value) > MAX_VALUE_BYTES or ttl_s <= 0:
+        size_bytes = len(value)
+        if size_bytes > MAX_VALUE_BYTES or ttl_s <= 0:
             return
         self._memory.put(key, value, ttl_s, owner)
-        if self._waiting_bytes + len(value) > self._max_waiting_bytes:
+        if self._waiting_bytes + size_bytes > self._max_waiting_bytes:
             self._dropped += 1
             self._link.health.broken("queue full", f"over {self._max_waiting_bytes} bytes wait to be written")
             return
         if self._stored is not None:
             self._stored.add(key)
-        before = self._waiting.pop(key, None)
-        self._waiting_bytes += len(value) if before is None else len(value) - len(before.value)
+        if not self._waiting:
+            self._behind.wake()
+        elif key in self._waiting:
+            self._waiting_bytes -= len(self._waiting.pop(key).value)
+        self._waiting_bytes += size_bytes
         self._waiting[key] = _Write(key, value, ttl_s, owner)
-        self._behind.wake()
 
     async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
         """What waits to be written is written first, and then found in Redis."""
@@ -199,6 +204,8 @@ class RedisCache:
 
     def _next_few(self) -> list[_Write]:
         """The oldest; look-ups wait behind them, so not too much at once."""
+        if len(self._waiting) <= _WRITTEN_AT_ONCE and self._waiting_bytes <= _WRITTEN_AT_ONCE_BYTES:
+            return list(self._waiting.values())
         few: list[_Write] = []
         size_bytes = 0
         for write in islice(self._waiting.values(), _WRITTEN_AT_ONCE):
@@ -211,33 +218,33 @@ class RedisCache:
     def _done_with(self, few: Sequence[_Write]) -> None:
         """Written or given up, unless another value of the same key has come meanwhile."""
         for write in few:
-            if self._waiting.get(write.key) is write:
+            if self._waiting[write.key] is write:
                 del self._waiting[write.key]
                 self._waiting_bytes -= len(write.value)
 
     async def _write(self, few: Sequence[_Write]) -> None:
         """Whose they are is kept once for each owner among them, and what has expired is taken off."""
         now_s = self._clock.unix_s()
-        expiry_s = {write.owner: 0.0 for write in few}
-        listed: dict[str, dict[str, float]] = {owner: {} for owner in expiry_s}
+        listed: defaultdict[str, dict[str, float]] = defaultdict(dict)
         for write in few:
             listed[write.owner][write.key] = now_s + write.ttl_s
-            expiry_s[write.owner] = max(expiry_s[write.owner], now_s + write.ttl_s)
-        commands: list[Sequence[Word]] = [("ZADD", ANSWER_OWNERS, "GT", *_scored(expiry_s))]
+        latest_s = {owner: max(keys.values()) for owner, keys in listed.items()}
+        commands: list[tuple[Word, ...]] = [("ZADD", ANSWER_OWNERS, "GT", *_scored(latest_s))]
         commands += [("ZADD", answers_of(owner), *_scored(keys)) for owner, keys in listed.items()]
         for name in (ANSWER_OWNERS, *map(answers_of, listed)):
             commands += [("ZREMRANGEBYSCORE", name, "-inf", now_s), ("EXPIRE", name, LONGEST_TTL_S)]
-        commands += [("SET", cached_answer(write.key), _stored(write, now_s), "EX", write.ttl_s) for write in few]
+        owners = {owner: owner.encode() for owner in listed}
+        for write in few:
+            owner = owners[write.owner]
+            head = _HEAD.pack(int((now_s + write.ttl_s) * 1000), len(owner))
+            commands.append(
+                ("SET", cached_answer(write.key), b"%b%b%b" % (head, owner, write.value), "EX", write.ttl_s)
+            )
         await self._link.ask_all("write", commands)
 
 
 def _scored(members: Mapping[str, float]) -> list[Word]:
     return [word for member, score in members.items() for word in (score, member)]
-
-
-def _stored(write: _Write, now_s: float) -> bytes:
-    owner = write.owner.encode()
-    return _HEAD.pack(int((now_s + write.ttl_s) * 1000), len(owner)) + owner + write.value
 
 
 def _text(member: object) -> str:

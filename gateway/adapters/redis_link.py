@@ -101,7 +101,7 @@ class RedisLink:
             return self.call(what, lambda: self._client.execute_command(*words), twice=twice)
         return self._ask_wire(what, (words,), twice)
 
-    async def ask_all(self, what: Literal["read", "write"], commands: Sequence[Sequence[Word]]) -> None:
+    async def ask_all(self, what: Literal["read", "write"], commands: Sequence[tuple[Word, ...]]) -> None:
         """The same for several commands, whose replies are of no interest unless one is refused."""
         if self._wire is not None:
             await self._ask_wire(what, commands, twice=False)
@@ -111,7 +111,7 @@ class RedisLink:
             pipeline.execute_command(*words)
         await self.call(what, pipeline.execute)
 
-    async def _ask_wire(self, what: str, commands: Sequence[Sequence[Word]], twice: bool) -> Any:
+    async def _ask_wire(self, what: str, commands: Sequence[tuple[Word, ...]], twice: bool) -> Any:
         assert self._wire is not None
         if not self._breaker.is_closed and not self._breaker.allows(self._clock.monotonic_s()):
             raise NotAsked("the breaker is open")

@@ -63,14 +63,11 @@ class RedisWire:
 
     def send(self, *words: Word) -> asyncio.Future[Any]:
         """A command; its reply, whose bytes are not decoded. Cancelling it does not unsend it."""
-        return self._open().send(words)
+        return self._open().send((words,))
 
-    def send_all(self, commands: Sequence[Sequence[Word]]) -> asyncio.Future[Any]:
+    def send_all(self, commands: Sequence[tuple[Word, ...]]) -> asyncio.Future[Any]:
         """Commands of which only the last one's reply is of interest, unless one before is refused."""
-        connection = self._open()
-        for words in commands[:-1]:
-            connection.send_quietly(tuple(words))
-        return connection.send(tuple(commands[-1]))
+        return self._open().send(commands)
 
     def _open(self) -> _Connection:
         connection = self._connection
@@ -100,27 +97,24 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._was_late = False
         for words in _greeting(address):
-            self.send(words).add_done_callback(self._greeted)
+            self.send((words,)).add_done_callback(self._greeted)
         self._opening = self._loop.create_task(self._open(address))
 
-    def send(self, words: tuple[Word, ...]) -> asyncio.Future[Any]:
+    def send(self, commands: Sequence[tuple[Word, ...]]) -> asyncio.Future[Any]:
+        """The last one's reply; a refusal if any of them is refused."""
+        packed = list(map(hiredis.pack_command, commands))  # type: ignore[arg-type]  # its stub means a tuple of one
         reply = self._loop.create_future()
-        self._send(words, reply)
-        return reply
-
-    def send_quietly(self, words: tuple[Word, ...]) -> None:
-        """If it is refused, the next command that has a reply is."""
-        self._send(words, None)
-
-    def _send(self, words: tuple[Word, ...], reply: asyncio.Future[Any] | None) -> None:
-        self._unsent.append(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means a tuple of one
-        now_s = self._loop.time()
-        self._waiting.append((reply, now_s + self._timeout_s))
+        self._unsent += packed
+        due_s = self._loop.time() + self._timeout_s
+        if len(commands) > 1:
+            self._waiting.extend([(None, due_s)] * (len(commands) - 1))
+        self._waiting.append((reply, due_s))
         if self._timer is None:
-            self._timer = self._loop.call_at(now_s + self._timeout_s, self._look)
+            self._timer = self._loop.call_at(due_s, self._look)
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+        return reply
 
     async def close(self) -> None:
         self._lose(RedisConnectionError("closed"))
@@ -193,11 +187,11 @@ class _Connection(asyncio.Protocol):
             self._lose(RedisConnectionError("the server did not speak Redis"))
 
     def _hear(self, reply: asyncio.Future[Any] | None, answer: Any) -> None:
-        refusal = answer if isinstance(answer, RedisError) else None
+        if isinstance(answer, RedisError):
+            self._refused = self._refused or answer
         if reply is None:
-            self._refused = self._refused or refusal
             return
-        refusal, self._refused = self._refused or refusal, None
+        refusal, self._refused = self._refused, None
         if reply.done():  # cancelled
             return
         if refusal is not None:
