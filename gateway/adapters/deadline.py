@@ -1,7 +1,7 @@
 """The four deadlines of one attempt, each around a single await: none is held across a yield.
 
 Deadlines are seconds long and there is a wait for each portion of bytes, so waits have no timers of their own: they are
-in a set, through which one timer looks. `asyncio.timeout` for each cost more than to parse what came.
+in a list, through which one timer looks. `asyncio.timeout` for each cost more than to parse what came.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ _LOOK_S = 0.05
 
 
 class DeadlineWatch:
-    """Cancels what has waited too long, up to 50 ms late. Its timer runs only while somebody waits."""
+    """Cancels what has waited too long, up to 50 ms late. Who does not wait when it looks is forgotten, and comes back
+    with its next wait: so a stream is not taken out and put in again with each event. Its timer runs only while it
+    watches somebody."""
 
     def __init__(self) -> None:
-        self._waiting: set[AttemptClock] = set()
-        self._ticks = False
+        self._clocks: list[AttemptClock] = []
 
     def add(self, clock: AttemptClock) -> None:
-        self._waiting.add(clock)
-        if not self._ticks:
-            self._ticks = True
+        clock.watched = True
+        if not self._clocks:
             asyncio.get_running_loop().call_later(_LOOK_S, self._look)
-
-    def discard(self, clock: AttemptClock) -> None:
-        self._waiting.discard(clock)
+        self._clocks.append(clock)
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        for clock in [clock for clock in self._waiting if clock.at_s <= now_s]:
-            self._waiting.discard(clock)
-            clock.miss()
-        self._ticks = bool(self._waiting)
-        if self._ticks:
+        clocks, self._clocks = self._clocks, []
+        for clock in clocks:
+            if clock.waits and clock.at_s <= now_s:
+                clock.miss()
+            clock.watched = clock.waits
+            if clock.watched:
+                self._clocks.append(clock)
+        if self._clocks:
             loop.call_later(_LOOK_S, self._look)
 
 
@@ -51,7 +52,17 @@ class AttemptClock:
     `total_s` bounds everything. Whatever is not a token (a keep-alive, a head) stops no deadline.
     """
 
-    __slots__ = ("_deadlines", "_missed", "_now_s", "_streams", "_task", "_total_at_s", "_watch", "at_s")
+    __slots__ = (
+        "_deadlines",
+        "_missed",
+        "_now_s",
+        "_streams",
+        "_task",
+        "_total_at_s",
+        "_watch",
+        "at_s",
+        "watched",
+    )
 
     def __init__(self, watch: DeadlineWatch, deadlines: Deadlines, *, whole: bool) -> None:
         """`whole`: the answer comes in one piece, so that only `total_s` can be held against it."""
@@ -61,15 +72,21 @@ class AttemptClock:
         self._streams = False
         self._missed = False
         self._task: asyncio.Task[object] | None = None
+        self.watched = False
         started_s = self._now_s()
         self._total_at_s = started_s + deadlines.total_s
         self.at_s = self._total_at_s if whole else min(started_s + deadlines.first_token_s, self._total_at_s)
         """When what is waited for must have come."""
 
+    @property
+    def waits(self) -> bool:
+        return self._task is not None
+
     def token(self) -> None:
         """A token has been handed on: the wait for the next one begins now."""
         self._streams = True
-        self.at_s = min(self._now_s() + self._deadlines.between_tokens_s, self._total_at_s)
+        at_s = self._now_s() + self._deadlines.between_tokens_s
+        self.at_s = at_s if at_s < self._total_at_s else self._total_at_s
 
     @property
     def connect_s(self) -> float:
@@ -81,7 +98,8 @@ class AttemptClock:
         assert task is not None
         cancelling = task.cancelling()
         self._missed = False
-        self._watch.add(self)
+        if not self.watched:
+            self._watch.add(self)
         try:
             return await awaitable
         except asyncio.CancelledError as error:
@@ -89,13 +107,14 @@ class AttemptClock:
                 raise self._timeout(reached) from error
             raise
         finally:
-            self._watch.discard(self)
+            self._task = None
 
     def miss(self) -> None:
         """The deadline is over: whoever waits is cancelled."""
+        task, self._task = self._task, None
         self._missed = True
-        if self._task is not None:
-            self._task.cancel()
+        if task is not None:
+            task.cancel()
 
     def _timeout(self, reached: bool) -> UpstreamTimeout:
         if self.at_s == self._total_at_s:

@@ -10,6 +10,7 @@ connection on which exactly one whole response has arrived and nothing more.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from functools import lru_cache
 from typing import cast
 
@@ -69,7 +70,7 @@ class Http1Connection(asyncio.Protocol):
     async def head(self) -> tuple[int, dict[str, str]]:
         """Status and headers. Raises UpstreamCut and UpstreamMalformed."""
         while not self._status:
-            await self._wait()
+            await self._news()
         return self._status, self._headers
 
     async def read(self) -> bytes | None:
@@ -77,9 +78,9 @@ class Http1Connection(asyncio.Protocol):
         while not self._parts:
             if self._whole:
                 return None
-            await self._wait()
-        part = b"".join(self._parts) if len(self._parts) > 1 else self._parts[0]
-        self._parts.clear()
+            await self._news()
+        parts, self._parts = self._parts, []
+        part = parts[0] if len(parts) == 1 else b"".join(parts)
         if self._buffered_bytes > self._pause_at_bytes and not self._closed:
             self._transport.resume_reading()
         self._buffered_bytes = 0
@@ -90,7 +91,7 @@ class Http1Connection(asyncio.Protocol):
         self._pause_at_bytes = MAX_BODY_BYTES
         try:
             while not self._whole:
-                await self._wait()
+                await self._news()
                 if self._status and self._buffered_bytes > max_bytes(self._status):
                     raise too_large(max_bytes(self._status))
         except UpstreamError:
@@ -105,20 +106,19 @@ class Http1Connection(asyncio.Protocol):
         self._closed = True
         self._transport.abort()
 
-    async def _wait(self) -> None:
+    def _news(self) -> Awaitable[None]:
+        """Until something has happened. Raises at once what nothing can follow."""
         if self._failure is None and self._closed:
             self._failure = cut()
         if self._failure is not None:
             raise self._failure
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     # asyncio.Protocol
 

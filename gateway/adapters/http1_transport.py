@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from types import TracebackType
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from gateway.adapters.http1_connection import Http1Connection
-from gateway.adapters.transport import Response, Whole, connect_timeout, refuse_encoding, unreachable
+from gateway.adapters.transport import Response, Whole, connect_timeout, cut, refuse_encoding, unreachable
 
 _MAX_IDLE_S = 60.0
 
@@ -101,13 +101,14 @@ class _Exchange:
     """One request and its response. A class and not a generator: the event loop keeps a list of every generator that
     is waited for, which with the rest of its keeping cost 10 µs a request."""
 
-    __slots__ = ("_body", "_connect_s", "_connection", "_origin", "_request", "_transport")
+    __slots__ = ("_connect_s", "_connection", "_origin", "_over", "_request", "_transport")
 
     def __init__(self, transport: Http1Transport, origin: _Origin, request: bytes, connect_s: float) -> None:
         self._transport = transport
         self._origin = origin
         self._request = request
         self._connect_s = connect_s
+        self._over = False
 
     async def __aenter__(self) -> Response:
         connection = self._connection = self._transport.idle(self._origin) or await self._transport.connect(
@@ -120,32 +121,19 @@ class _Exchange:
         except BaseException:
             self._transport.give_back(self._origin, connection)
             raise
-        self._body = _Body(connection)
-        return Response(status, received, self._body)
+        return Response(status, received, self._read)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._body.connection = None
+        self._over = True
         self._transport.give_back(self._origin, self._connection)
 
-
-class _Body:
-    """What arrives of a response, until its exchange is over: nobody reads on when the connection is another's."""
-
-    __slots__ = ("connection",)
-
-    def __init__(self, connection: Http1Connection) -> None:
-        self.connection: Http1Connection | None = connection
-
-    def __aiter__(self) -> _Body:
-        return self
-
-    async def __anext__(self) -> bytes:
-        part = await self.connection.read() if self.connection is not None else None
-        if part is None:
-            raise StopAsyncIteration
-        return part
+    def _read(self) -> Awaitable[bytes | None]:
+        """Until the exchange is over: nobody reads on when the connection is another's."""
+        if self._over:
+            raise cut()
+        return self._connection.read()
 
 
 @lru_cache(maxsize=1024)  # an address of a provider and its headers: some ten of each, all from the configuration

@@ -171,13 +171,13 @@ class _Portions:
     """Chunks as early as their bytes arrive: `Upstream.portions`. A wait that is cancelled can be taken up again if the
     transport's can. `mend` hears of every failure before it is raised."""
 
-    __slots__ = ("_body", "_came", "_clock", "_decoder", "_ended", "_failure", "_mend")
+    __slots__ = ("_came", "_clock", "_decoder", "_ended", "_failure", "_mend", "_read")
 
     def __init__(
         self, decoder: StreamDecoder, response: Response, clock: AttemptClock, mend: Callable[[UpstreamError], None]
     ) -> None:
         self._decoder = decoder
-        self._body = aiter(response.body)
+        self._read = response.read
         self._clock = clock
         self._mend = mend
         self._failure: UpstreamError | None = None
@@ -193,7 +193,7 @@ class _Portions:
         chunks: list[Chunk] = []
         while not chunks and not self._ended and self._failure is None:
             try:
-                data = await self._clock.wait_for(anext(self._body, None))
+                data = await self._clock.wait_for(self._read())
                 self._ended = data is None
                 for chunk in self._decoder.close() if data is None else self._decoder.feed(data):
                     chunks.append(chunk)

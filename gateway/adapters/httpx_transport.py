@@ -41,7 +41,7 @@ class HttpxTransport:
         try:
             refuse_encoding(answer.headers)
             async with aclosing(_body(answer, connect_s)) as incoming:
-                yield Response(answer.status_code, answer.headers, incoming)
+                yield Response(answer.status_code, answer.headers, lambda: anext(incoming, None))
         finally:
             await answer.aclose()
 

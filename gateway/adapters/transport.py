@@ -7,7 +7,7 @@ UpstreamTimeout (connect) and UpstreamCut, the body raises UpstreamCut and Upstr
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,11 +21,12 @@ MAX_ERROR_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A head that has arrived, and a body that may still be on its way. Header names are lower case."""
+    """A head that has arrived, and a body that may still be on its way. Header names are lower case. `read` waits for
+    what comes of the body, and says None at its end."""
 
     status: int
     headers: Mapping[str, str]
-    body: AsyncIterator[bytes]
+    read: Callable[[], Awaitable[bytes | None]]
 
 
 @value(frozen=True, slots=True)
@@ -93,7 +94,7 @@ async def read_whole(response: Response, max_bytes: int = MAX_BODY_BYTES) -> byt
     """The whole body. Raises UpstreamMalformed when it is larger than `max_bytes`."""
     parts: list[bytes] = []
     size = 0
-    async for part in response.body:
+    while (part := await response.read()) is not None:
         size += len(part)
         if size > max_bytes:
             raise too_large(max_bytes)
