@@ -16,6 +16,7 @@ class Behind:
         self._drain = drain
         self._pause_s = pause_s
         self._woken = asyncio.Event()
+        self._is_awake = False
         self._draining = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._ending = False
@@ -25,7 +26,10 @@ class Behind:
         self._task = asyncio.create_task(self._run())
 
     def wake(self) -> None:
-        self._woken.set()
+        """Nearly nothing if it is awake already: requests wake it that know nothing of each other."""
+        if not self._is_awake:
+            self._is_awake = True
+            self._woken.set()
 
     async def flush(self) -> bool:
         """Drain now. True when nothing is left waiting."""
@@ -46,5 +50,6 @@ class Behind:
             await self._woken.wait()
             await asyncio.sleep(self._pause_s)
             self._woken.clear()
+            self._is_awake = False
             if not await self.flush():
-                self._woken.set()
+                self.wake()

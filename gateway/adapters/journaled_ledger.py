@@ -214,8 +214,9 @@ class JournaledLedger:
             self._inner.recount(hold, entry.amount)
 
     def _note_backlog(self) -> None:
-        behind, now_s = self._inner.is_behind, self._clock.unix_s()
+        behind = self._inner.is_behind
         if behind != (self._books.behind_since_s is not None):
+            now_s = self._clock.unix_s()
             self._file.append({"type": "behind" if behind else "even", "at": now_s})
             self._books.behind_since_s = now_s if behind else None
 

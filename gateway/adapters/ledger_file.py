@@ -103,13 +103,14 @@ class LedgerFile:
             self._wait(orjson.dumps(self._head(), option=orjson.OPT_APPEND_NEWLINE))
 
     def _wait(self, line: bytes) -> None:
-        if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
+        waiting_bytes = self._waiting_bytes + len(line)
+        if waiting_bytes > MAX_WAITING_BYTES:
             self._lost_lines += 1
             return
         if not self._waiting:
             self._lingering.wake()
         self._waiting.append(line)
-        self._waiting_bytes += len(line)
+        self._waiting_bytes = waiting_bytes
         if self._tail is None or not self._tail.add(line):
             self.flush()
 

@@ -59,13 +59,14 @@ class LedgerTail:
 
     def add(self, line: bytes) -> bool:
         """False when it is full, and from then on until all has been written: a line must not overtake another."""
-        end = self._next + _FRAME.size + len(line)
+        length = len(line)
+        end = self._next + _FRAME.size + length
         if self._is_full or end > TAIL_BYTES:
             self._is_full = True
             return False
-        self._memory[self._next : end] = _FRAME.pack(crc32(line, self._at_bytes & _SEED), len(line)) + line
+        self._memory[self._next : end] = _FRAME.pack(crc32(line, self._at_bytes & _SEED), length) + line
         self._next = end
-        self._at_bytes += len(line)
+        self._at_bytes += length
         return True
 
     def written(self, at_bytes: int) -> None:

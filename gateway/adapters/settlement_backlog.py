@@ -8,10 +8,10 @@ waits as one sum for each set of meters, which bounds it by itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from gateway.core.budget import NOTHING, Amount
+from gateway.core.budget import Amount
 from gateway.core.frozen import value
 from gateway.ports import Hold
 
@@ -26,13 +26,22 @@ class Settlement:
     counts: bool = False
 
 
+@dataclass(slots=True)
+class _Spend:
+    """What has not been told yet of one set of meters, and who spent last. Added to in place, at each attempt."""
+
+    hold: Hold
+    tokens: int = 0
+    nano_usd: int = 0
+
+
 class SettlementBacklog:
     """Oldest first. An entry stays until `written`, so that a cancelled write is not a lost one."""
 
     def __init__(self, max_settlements: int) -> None:
         self._max_settlements = max_settlements
         self._waiting: dict[str, Settlement] = {}
-        self._spend: dict[tuple[str, ...], Settlement] = {}
+        self._spend: dict[tuple[str, ...], _Spend] = {}
         self._batched: set[tuple[str, ...]] = set()
         self._given_up = 0
         self._tell_batch: Callable[[Hold, Amount], None] = lambda batch, actual: None
@@ -68,15 +77,20 @@ class SettlementBacklog:
 
     def count(self, hold: Hold, actual: Amount) -> None:
         """Add spend that was never reserved."""
-        so_far = self._spend.get(hold.meters)
-        self._spend[hold.meters] = Settlement(hold, actual + (so_far.actual if so_far else NOTHING), counts=True)
+        spend = self._spend.get(hold.meters)
+        if spend is None:
+            spend = self._spend[hold.meters] = _Spend(hold)
+        spend.hold = hold
+        spend.tokens += actual.tokens
+        spend.nano_usd += actual.nano_usd
 
     def waiting(self) -> list[Settlement]:
         """Everything to write now. A batch once seen here keeps its id and its sum until it is written: a write whose
         reply was lost is repeated word for word, and the ledger counts it once."""
         for meters in self._spend.keys() - self._batched:
             spend = self._spend.pop(meters)
-            batch = replace(spend, hold=replace(spend.hold, id=uuid4().hex))
+            hold, actual = replace(spend.hold, id=uuid4().hex), Amount(spend.tokens, spend.nano_usd)
+            batch = Settlement(hold, actual, counts=True)
             self._tell_batch(batch.hold, batch.actual)
             self._waiting[batch.hold.id] = batch
             self._batched.add(meters)

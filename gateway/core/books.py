@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 from gateway.core.budget import NOTHING, Amount, Budget
@@ -22,24 +23,51 @@ class Slot(NamedTuple):
     bucket: int | None
 
 
+@dataclass(slots=True)
+class _Sum:
+    """Added to in place, because each attempt adds to several. `touched_s` is when the last of it was held."""
+
+    tokens: int = 0
+    nano_usd: int = 0
+    touched_s: float = 0.0
+
+    def add(self, amount: Amount, held_at_s: float) -> None:
+        self.tokens += amount.tokens
+        self.nano_usd += amount.nano_usd
+        self.touched_s = held_at_s
+
+    @property
+    def amount(self) -> Amount:
+        return Amount(self.tokens, self.nano_usd)
+
+
 class Books:
-    """`open` are the holds that nothing has ended, by id. `sums` is what was spent, and `touched_s` when the last of it
-    was held.
+    """`open` are the holds that nothing has ended, by id.
 
     `behind_since_s` is since when settlements wait to be told to Redis, None when none does.
     """
 
     def __init__(self) -> None:
         self.open: dict[str, Entry] = {}
-        self.sums: dict[Slot, Amount] = {}
-        self._uncounted: dict[Counter, tuple[Entry, Amount]] = {}
         self.behind_since_s: float | None = None
-        self.touched_s: dict[Slot, float] = {}
+        self._spent: defaultdict[tuple[str, str, int | None], _Sum] = defaultdict(_Sum)
+        self._uncounted: defaultdict[Counter, _Sum] = defaultdict(_Sum)
+        self._latest: dict[Counter, Entry] = {}
+
+    @property
+    def sums(self) -> dict[Slot, Amount]:
+        """What was spent."""
+        return {Slot._make(where): spent.amount for where, spent in self._spent.items()}
+
+    def touched_s(self, slot: Slot) -> float:
+        """When the last of what was spent there was held."""
+        return self._spent[slot].touched_s
 
     @property
     def uncounted(self) -> dict[Counter, Entry]:
         """What no batch has had of it yet, by tag and meters: the latest entry, whose amount is the sum."""
-        return {counter: replace(entry, amount=left) for counter, (entry, left) in self._uncounted.items()}
+        left = {counter: waiting.amount for counter, waiting in self._uncounted.items()}
+        return {of: replace(self._latest[of], amount=amount) for of, amount in left.items() if amount != NOTHING}
 
     def add(self, entry: Entry) -> None:
         if entry.kind in ("hold", "held"):
@@ -49,38 +77,34 @@ class Books:
         if entry.charges:
             self._charge(entry)
         elif entry.kind == "batch":
-            left = self._left(entry)
-            self._count(entry, left - _least(left, entry.amount))
+            self._take(entry)
 
     def _charge(self, entry: Entry) -> None:
-        for slot in slots_of(entry):
-            self._add(slot, entry.amount, entry.held_at_s)
+        held_at_s = entry.held_at_s
+        for meter in entry.meters:
+            self._spent[entry.tag, meter, _bucket(meter, held_at_s)].add(entry.amount, held_at_s)
         if entry.meters and not entry.reserved:
-            self._count(entry, self._left(entry) + entry.amount)
+            self._wait(entry)
 
-    def _add(self, slot: Slot, amount: Amount, held_at_s: float) -> None:
-        self.sums[slot] = self.sums.get(slot, NOTHING) + amount
-        self.touched_s[slot] = held_at_s
+    def _wait(self, entry: Entry) -> None:
+        counter = entry.tag, entry.meters
+        self._uncounted[counter].add(entry.amount, entry.held_at_s)
+        self._latest[counter] = entry
 
-    def _left(self, entry: Entry) -> Amount:
-        return self._uncounted.get((entry.tag, entry.meters), (entry, NOTHING))[1]
-
-    def _count(self, entry: Entry, left: Amount) -> None:
-        if left == NOTHING:
-            self._uncounted.pop((entry.tag, entry.meters), None)
-        else:
-            self._uncounted[entry.tag, entry.meters] = entry, left
+    def _take(self, batch: Entry) -> None:
+        """Of a batch whose spend a gap in the file has swallowed nothing is left, and not less."""
+        counter = batch.tag, batch.meters
+        left = self._uncounted.pop(counter, _Sum()).amount.beyond(batch.amount)
+        self._latest.pop(counter, None)
+        if left != NOTHING:
+            self._wait(replace(batch, amount=left))
 
     def spent(self, tag: str, meter: str, now_s: float) -> Amount:
         """In the window of now, if it slides; else in all of the meter."""
         last = _bucket(meter, now_s)
-        slots = (
-            [Slot(tag, meter, last)] if last is None else [Slot(tag, meter, last - ago) for ago in range(BUCKETS + 1)]
-        )
-        total = NOTHING
-        for slot in slots:
-            total += self.sums.get(slot, NOTHING)
-        return total
+        buckets = [None] if last is None else [last - ago for ago in range(BUCKETS + 1)]
+        counted = [self._spent[where].amount for bucket in buckets if (where := (tag, meter, bucket)) in self._spent]
+        return sum(counted, NOTHING)
 
     def carry(self, head: Record) -> None:
         """Take over what a head says; for books that have nothing of its own yet. Raises ValueError."""
@@ -89,36 +113,26 @@ class Books:
             for entry in map(entry_of, head["open"]):
                 self.open[entry.id] = entry
             for entry in map(entry_of, head["uncounted"]):
-                self._count(entry, self._left(entry) + entry.amount)
+                self._wait(entry)
             for tag, meter, bucket, tokens, nano_usd, touched_s in head["sums"]:
-                self._add(Slot(tag, meter, bucket), Amount(tokens, nano_usd), touched_s)
+                self._spent[tag, meter, bucket].add(Amount(tokens, nano_usd), touched_s)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not the head of a file: {error!r}") from error
 
     def head(self, at_s: float) -> dict[str, Any]:
         """The first line of a file: who reads on from it needs no earlier one. Sums of windows that are long over, in
         which nothing can be charged any more, are left out, here and from now on."""
-        for slot, touched_s in list(self.touched_s.items()):
-            if touched_s + 2 * LENGTH_S[budget_of(slot.meter).rule.kind] + _SLACK_S < at_s:
-                del self.touched_s[slot], self.sums[slot]
+        for where, spent in list(self._spent.items()):
+            if spent.touched_s + 2 * LENGTH_S[budget_of(where[1]).rule.kind] + _SLACK_S < at_s:
+                del self._spent[where]
         return {
             "type": "head",
             "at": at_s,
             "behind_since": self.behind_since_s,
             "open": [entry.record() for entry in self.open.values()],
-            "sums": [[*slot, spent.tokens, spent.nano_usd, self.touched_s[slot]] for slot, spent in self.sums.items()],
+            "sums": [[*where, sum_.tokens, sum_.nano_usd, sum_.touched_s] for where, sum_ in self._spent.items()],
             "uncounted": [entry.record() for entry in self.uncounted.values()],
         }
-
-
-def _least(one: Amount, other: Amount) -> Amount:
-    """So that a batch whose spend a gap in the file has swallowed leaves nothing, and not less."""
-    return Amount(min(one.tokens, other.tokens), min(one.nano_usd, other.nano_usd))
-
-
-def slots_of(entry: Entry) -> list[Slot]:
-    """Where an entry counts. What is held is charged to the bucket in which it was held, whenever it is settled."""
-    return [Slot(entry.tag, meter, _bucket(meter, entry.held_at_s)) for meter in entry.meters]
 
 
 def _bucket(meter: str, held_at_s: float) -> int | None:

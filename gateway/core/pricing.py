@@ -116,7 +116,8 @@ class Rates:
         """The same in nano-dollars, rounded half to even."""
         if self._femto_usd is None:
             return to_nano(self.cost(usage))
-        nano_usd, rest = divmod(_total(self._femto_usd, usage), _FEMTO_PER_NANO)
+        femto_usd = _total(self._femto_usd, usage)
+        nano_usd, rest = femto_usd // _FEMTO_PER_NANO, femto_usd % _FEMTO_PER_NANO
         return nano_usd + (2 * rest + (nano_usd & 1) > _FEMTO_PER_NANO)
 
     def bound(self, input_tokens: int, output_tokens: int) -> int:
@@ -192,8 +193,11 @@ class Price:
     free: bool = False
     hour_usd: Decimal | None = None
     _dearest: Rates = field(init=False, repr=False, compare=False)
+    _is_flat: bool = field(init=False, repr=False, compare=False)
+    """The same at any moment and length."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_is_flat", not (self.changes or self.peaks or self.long_contexts))
         object.__setattr__(self, "_dearest", _dearest_of((self.rates,)))
 
     def cost(self, usage: Usage, unix_s: float, *, batch: bool = False) -> Decimal:
@@ -202,6 +206,8 @@ class Price:
 
     def charge(self, usage: Usage, unix_s: float, *, batch: bool = False) -> int:
         """The same in integer nano-dollars: what is told and stored. Whoever sums, sums these."""
+        if self._is_flat and not batch:
+            return self.rates.charge(usage)
         return self.in_force(unix_s)._rates_for(usage.input_tokens, unix_s, batch=batch).charge(usage)
 
     def about_usd(self, input_tokens: int, output_tokens: int, unix_s: float) -> float:
@@ -231,9 +237,7 @@ class Price:
     def dearest(self, input_tokens: int, unix_s: float) -> Rates:
         """Plain input and output rates that no token costs more than, in any answer with so much input or less:
         whatever becomes of its input, at any hour, and whether or not a change comes while it runs."""
-        if self.changes or self.peaks or self.long_contexts:
-            return _dearest_of(tuple(self._possible(input_tokens, unix_s)))
-        return self._dearest
+        return self._dearest if self._is_flat else _dearest_of(tuple(self._possible(input_tokens, unix_s)))
 
     def bound(self, usage: Usage, unix_s: float) -> Decimal:
         """The most that `usage`, or any smaller one, can cost if asked at `unix_s`: what a reservation must cover."""

@@ -7,7 +7,7 @@ and only the division is lost.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 
@@ -31,7 +31,7 @@ class Tally:
     def __init__(self, max_rows: int = MAX_ROWS) -> None:
         self._max_rows = max_rows
         self._rows: dict[_Key, list[int]] = {}
-        self._parts: dict[tuple[int, str, str, str], int] = {}
+        self._parts: defaultdict[tuple[int, str, str, str], int] = defaultdict(int)
         self._recent: deque[tuple[RequestFinished, float]] = deque(maxlen=KEPT_REQUESTS)
         self._day = 0
 
@@ -96,14 +96,14 @@ class Tally:
         parts = self._parts
         if key not in parts and len(parts) >= self._max_rows:
             key = (key[0], OTHER, *key[2:])
-        parts[key] = parts.get(key, 0) + amount
+        parts[key] += amount
 
     def _begin(self, day: int) -> None:
         """The first row of a day: what was before last month is over."""
         self._day = day
         first = first_kept_day(day)
         self._rows = {key: row for key, row in self._rows.items() if key[0] >= first}
-        self._parts = {key: amount for key, amount in self._parts.items() if key[0] >= first}
+        self._parts = defaultdict(int, {key: amount for key, amount in self._parts.items() if key[0] >= first})
 
 
 def first_kept_day(day: int) -> int:

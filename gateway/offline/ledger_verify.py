@@ -164,7 +164,7 @@ def _settled(fields: dict[str, str], kind: str) -> int:
 
 def _counts_until_s(books: Books, slot: Slot) -> float:
     """Until then Redis must know the slot: its window goes on, or something held in it may still be settled."""
-    budget, touched_s = budget_of(slot.meter), books.touched_s[slot]
+    budget, touched_s = budget_of(slot.meter), books.touched_s(slot)
     window_ends_s = touched_s if budget.rule.style == "sliding" else budget.window(touched_s).end_s
     return max(window_ends_s - _ZONES_S, touched_s + LATE_MS / 1000)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.books import Books, Slot, budget_of, slots_of
+from gateway.core.books import Books, Slot, budget_of
 from gateway.core.budget import NOTHING, Amount, Budget
 from gateway.core.ledger_lines import Entry, EntryKind
 from gateway.core.window import WindowKind, WindowRule, WindowStyle
@@ -55,7 +55,7 @@ def test_what_is_settled_or_recovered_counts_in_each_of_its_meters() -> None:
 
 def test_a_sliding_window_counts_in_the_second_in_which_it_was_held() -> None:
     late = replace(RESERVED, kind="settle", meters=(MINUTE,), held_at_s=NOON_S + 7.9, at_s=NOON_S + 500)
-    assert slots_of(late) == [Slot("acme", MINUTE, int(NOON_S) + 7)]
+    assert list(after(late).sums) == [Slot("acme", MINUTE, int(NOON_S) + 7)]
 
 
 def test_spend_that_was_never_reserved_waits_for_its_batch() -> None:
