@@ -90,7 +90,7 @@ class Flight:
             return ()
         if self._portions is not None:
             try:
-                portion = await (anext(self._portions) if self._trail.ends_at_s is None else self._in_time())
+                portion = await (self._portions.__anext__() if self._trail.ends_at_s is None else self._in_time())
             except StopAsyncIteration:
                 self._portions = None
             else:

@@ -234,21 +234,13 @@ class _Live:
         self._reader = reader
 
     async def more(self) -> Sequence[Chunk]:
-        try:
-            chunks = await self._reader.more()
-        except Exception as error:
-            self.trail.failed(error)
-            raise
+        chunks = await self._reader.more()
         if not chunks:
             self._heard()
         return chunks
 
     async def whole(self) -> Completion:
-        try:
-            completion = await self._reader.whole()
-        except Exception as error:
-            self.trail.failed(error)
-            raise
+        completion = await self._reader.whole()
         self._heard()
         return completion
 

@@ -235,20 +235,20 @@ class Reader:
         if client is not None:
             client.hold(self._is_needed)
 
-    async def taken_off(self) -> None:
+    def taken_off(self) -> Awaitable[None]:
         """As `SharedFlight.taken_off`."""
-        await self.flight.taken_off(self)
+        return self.flight.taken_off(self)
 
-    async def more(self) -> list[Chunk]:
+    def more(self) -> Awaitable[list[Chunk]]:
         """The next chunks, from the first on; none at the end. Shared by all who read: not to be changed."""
-        return await self.flight.more(self)
+        return self.flight.more(self)
 
     async def whole(self) -> Completion:
         self.at = sys.maxsize
         return {**await self.flight.completion(self)}
 
-    async def leave(self) -> None:
-        await self.flight.leave(self)
+    def leave(self) -> Awaitable[None]:
+        return self.flight.leave(self)
 
     def _is_needed(self) -> bool:
         return self.flight.flies_on(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 
 from gateway.core.chunks import Chunk
@@ -83,26 +83,16 @@ class Visit:
         self._host.in_flight -= 1
         self._host.busy.leave(now_s)
 
-    async def next_of(self, portions: AsyncIterator[Sequence[Chunk]]) -> Sequence[Chunk]:
-        """Their next one. A stream that breaks is a failure; one that its reader leaves is neither."""
-        try:
-            portion = await anext(portions)
-        except UpstreamError as error:
-            self.failed(error)
-            raise
-        except StopAsyncIteration:
-            self._ended()
-            raise
-        if not self._begun:
-            took_s = self._answered()
-            if self.streams:
-                self._lane.begins.add(took_s)
-        return portion
+    def came(self) -> None:
+        """The first of a stream."""
+        took_s = self._answered()
+        if self.streams:
+            self._lane.begins.add(took_s)
 
     def whole(self) -> None:
         """An answer in one piece."""
         self._answered()
-        self._ended()
+        self.ended()
 
     def failed(self, error: UpstreamError) -> None:
         """Counts once, however often it is caught on its way up."""
@@ -138,7 +128,8 @@ class Visit:
         if self._lane.gate.answered():
             self._tell(BreakerClosed(self._model.provider, self._model.name, self._host.name))
 
-    def _ended(self) -> None:
+    def ended(self) -> None:
+        """The answer is there to its last byte."""
         self._lane.gate.ended()
         if self._slots is not None:
             took_s = self._clock.monotonic_s() - self._began_s
@@ -149,16 +140,28 @@ class Visit:
 
 
 class Heard:
-    """The portions of a stream, as a visit hears them."""
+    """The portions of a stream. One that breaks is a failure; one that its reader leaves is neither."""
 
-    __slots__ = ("_portions", "_visit")
+    __slots__ = ("_begun", "_next", "_visit")
 
     def __init__(self, visit: Visit, portions: AsyncIterator[Sequence[Chunk]]) -> None:
         self._visit = visit
-        self._portions = portions
+        self._next = portions.__anext__
+        self._begun = False
 
     def __aiter__(self) -> Heard:
         return self
 
-    def __anext__(self) -> Awaitable[Sequence[Chunk]]:
-        return self._visit.next_of(self._portions)
+    async def __anext__(self) -> Sequence[Chunk]:
+        try:
+            portion = await self._next()
+        except UpstreamError as error:
+            self._visit.failed(error)
+            raise
+        except StopAsyncIteration:
+            self._visit.ended()
+            raise
+        if not self._begun:
+            self._begun = True
+            self._visit.came()
+        return portion
