@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from gateway.core.errors import InvalidRequest
@@ -33,14 +33,12 @@ class Options:
     fallback: bool = True
     strict: bool = False
     timeout_s: float | None = None
+    reads_cache: bool = field(init=False, repr=False, compare=False)
+    writes_cache: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def reads_cache(self) -> bool:
-        return self.cache in ("on", "read-only")
-
-    @property
-    def writes_cache(self) -> bool:
-        return self.cache in ("on", "refresh")
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reads_cache", self.cache in ("on", "read-only"))
+        object.__setattr__(self, "writes_cache", self.cache in ("on", "refresh"))
 
 
 DEFAULT = Options()
@@ -51,13 +49,13 @@ def parse_options(headers: Mapping[str, str], body: object) -> Options:
 
     `Cache-Control: no-cache` is `refresh` and `no-store` is `off`, as HTTP has it.
     """
-    field = body.get("thriftgate") if isinstance(body, dict) else None
-    if field is None and not _may_say_how(headers):
+    told = body.get("thriftgate") if isinstance(body, dict) else None
+    if told is None and not _may_say_how(headers):
         return DEFAULT
-    if field is not None and not isinstance(field, dict):
+    if told is not None and not isinstance(told, dict):
         raise InvalidRequest("`thriftgate` must be an object.", param="thriftgate")
-    said = _Said(headers, field or {})
-    return Options(
+    said = _Said(headers, told or {})
+    options = Options(
         cache=_cache_mode(said, headers),
         ttl_s=_whole_number(*said.of("cache-ttl", "cache", "ttl")),
         namespace=_text(*said.of("cache-namespace", "cache", "namespace")),
@@ -68,6 +66,7 @@ def parse_options(headers: Mapping[str, str], body: object) -> Options:
         strict=_flag(*said.of("strict", "strict")),
         timeout_s=_seconds(*said.of("timeout", "timeout_s")),
     )
+    return DEFAULT if options == DEFAULT else options
 
 
 def _may_say_how(headers: Mapping[str, str]) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable
+from functools import partial
 
 from gateway.flow.lookup import Found
 from gateway.flow.shared_flight import Client, Reader, SharedFlight
@@ -26,16 +27,33 @@ MAX_QUESTIONS = 4_096
 
 
 class Question:
-    """What is being asked now, and by how many (`holders`). Everything is done in one's `turn`."""
+    """What is being asked now, and by how many (`holders`). Everything is done between one's `turn` and `done`."""
 
-    __slots__ = ("_flight", "_found", "_questions", "holders", "turn")
+    __slots__ = ("_flight", "_found", "_next", "_questions", "_taken", "holders", "same")
 
-    def __init__(self, questions: Questions) -> None:
-        self.turn = asyncio.Lock()
+    def __init__(self, questions: Questions, same: Hashable | None) -> None:
+        self.same = same
         self.holders = 0
+        self._taken = False
+        self._next: asyncio.Event | None = None
         self._found: Found | None = None
         self._questions = questions
         self._flight: SharedFlight | None = None
+
+    async def turn(self) -> None:
+        """Returns when it is the caller's. Mostly nobody else asks, so nothing is made to wait for before."""
+        while self._taken:
+            if self._next is None:
+                self._next = asyncio.Event()
+            await self._next.wait()
+        self._taken = True
+
+    def done(self) -> None:
+        """The turn is the next one's."""
+        self._taken = False
+        if self._next is not None:
+            self._next.set()
+            self._next = None
 
     def hit(self, found: Found) -> None:
         """A stored answer: for all who ask at this moment, not for who comes later (it may expire, or be deleted)."""
@@ -54,11 +72,8 @@ class Question:
     def open(self, flight: SharedFlight, client: Client | None) -> Reader:
         """The flight's first reader; the flight is the one that others board from now on."""
         self._flight = flight
-        flight.when_landed(self._landed)
+        flight.when_landed(partial(self._questions.forget, self))
         return flight.board(client)
-
-    def _landed(self) -> None:
-        self._questions.forget(self)
 
 
 class Questions:
@@ -67,7 +82,6 @@ class Questions:
     def __init__(self, *, max_questions: int = MAX_QUESTIONS) -> None:
         self._max_questions = max_questions
         self._asked: dict[Hashable, Question] = {}
-        self._keys: dict[Question, Hashable] = {}
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -76,21 +90,21 @@ class Questions:
         """The question of everybody whose `same` is equal; None asks alone. To be left again."""
         question = self._asked.get(same) if same is not None else None
         if question is None:
-            question = Question(self)
-            if same is not None and len(self._asked) < self._max_questions:
+            tracked = same is not None and len(self._asked) < self._max_questions
+            question = Question(self, same if tracked else None)
+            if tracked:
                 self._asked[same] = question
-                self._keys[question] = same
         question.holders += 1
         return question
 
     def leave(self, question: Question) -> None:
         """With the last it is forgotten."""
         question.holders -= 1
-        if question.holders == 0:
+        if question.holders == 0 and question.same is not None:
             self.forget(question)
 
     def forget(self, question: Question) -> None:
         """From now on who asks the same asks anew."""
-        key = self._keys.pop(question, None)
-        if key is not None:
-            del self._asked[key]
+        same, question.same = question.same, None
+        if same is not None:
+            del self._asked[same]

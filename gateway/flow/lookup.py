@@ -100,50 +100,55 @@ class Lookup:
 
     def reads(self, call: Call) -> bool:
         """Whether this request may have another's answer."""
-        return self._is_on(call) and call.options.reads_cache
+        return self._cache is not None and call.options.reads_cache and call.service.cache.enabled
 
     def at_hand(self, call: Call, key: str) -> Entry | None:
-        """The answer to exactly this, where it may be had and this process has it: for most hits there is no more to
-        do."""
-        value = self._cache.at_hand(key) if self._cache is not None and self.reads(call) else None
+        """The answer to exactly this, if this process has it: for most hits there is no more to do. For who `reads`."""
+        value = None if self._cache is None else self._cache.at_hand(key)
         entry = None if value is None else Entry.from_bytes(value)
         return entry if entry is not None and (_allows_tools(call) or not entry.calls_tools) else None
 
     async def find(self, call: Call, plan: Plan, key: str) -> Found:
         """Never raises for a broken cache. `key` is the call's own."""
-        if self._cache is None or not self._is_on(call):
+        options, terms = call.options, call.service.cache
+        if self._cache is None or options.cache == "off" or not terms.enabled:
             return Found("bypass", key)
-        if call.options.reads_cache and self._cache.may_have(key):
+        if options.reads_cache and self._cache.may_have(key):
             entry = await self._entry(key)
             if entry is not None and (_allows_tools(call) or not entry.calls_tools):
                 return Found("hit", key, entry)
-        if not call.service.cache.semantic:
-            return Found("miss" if call.options.reads_cache else "refresh", key, reason="semantic off for this service")
+        if not terms.semantic:
+            return Found("miss" if options.reads_cache else "refresh", key, reason="semantic off for this service")
         asked = self._meaning.ask(call, _scope(call), plan)
         if isinstance(asked, Passed):
             if asked.why is not None:
                 self._observer.tell(NotByMeaning(asked.why, call.service.name))
-            return Found("miss" if call.options.reads_cache else "refresh", key, reason=asked.reason)
-        if not call.options.reads_cache:
+            return Found("miss" if options.reads_cache else "refresh", key, reason=asked.reason)
+        if not options.reads_cache:
             return Found("refresh", key, asked=asked)
         return await self._by_meaning(call, key, asked)
 
     async def keep(
         self, call: Call, found: Found, completion: Completion, model: str, usage: Usage, dropped: tuple[str, ...]
-    ) -> None:
-        """Store a whole answer of that model: on return it is found here; elsewhere, and by its meaning, soon."""
+    ) -> bytes | None:
+        """Store a whole answer of that model: on return it is found here; elsewhere, and by its meaning, soon. The JSON
+        of what was stored."""
         now_s = self._clock.monotonic_s()
         # What it says of its model's habits is what later look-ups are weighed with.
         self._meaning.worth.answered(model, now_s - call.started_s - found.waited_s, usage.output_tokens)
-        wanted, tools = self._is_on(call) and call.options.writes_cache, _allows_tools(call)
-        if self._cache is None or not wanted or not is_cacheable(completion, tools=tools):
-            return
-        calls_tools = tools and any(map(_calls_tools, completion["choices"]))
-        entry = Entry(orjson.dumps(completion), model, usage, dropped, calls_tools, found.key, self._clock.unix_s())
+        if self._cache is None or not call.options.writes_cache or not call.service.cache.enabled:
+            return None
+        tools = _allows_tools(call)
+        if not is_cacheable(completion, tools=tools):
+            return None
+        calls_tools = tools and any(_calls_tools(choice.get("message") or {}) for choice in completion["choices"])
+        body = orjson.dumps(completion)
+        entry = Entry(body, model, usage, dropped, calls_tools, found.key, self._clock.unix_s())
         await self._cache.put(found.key, entry.to_bytes(), _ttl_s(call) or self._ttl_s, call.service.cache_scope)
         self._observer.tell(Stored("exact", call.service.name))
         if found.asked and not calls_tools:
             self._tasks.start(self._keep_meaning(call, found.asked, found.key))
+        return body
 
     async def forget(self, owner: str | None = None, key: str | None = None) -> int | None:
         """Delete answers in both layers, as `ports.Cache.forget`. None when a part of it could not be reached."""
@@ -151,9 +156,6 @@ class Lookup:
             return 0
         deleted = await self._cache.forget(owner, key)  # first: a question without its answer is a miss
         return deleted if await self._meaning.forget(owner, key) else None
-
-    def _is_on(self, call: Call) -> bool:
-        return self._cache is not None and call.service.cache.enabled and call.options.cache != "off"
 
     async def _keep_meaning(self, call: Call, asked: Asked, key: str) -> None:
         if await self._meaning.add(asked, key, _ttl_s(call), call.service.cache_scope):
@@ -200,14 +202,15 @@ def is_cacheable(completion: Completion, *, tools: bool = False) -> bool:
     return bool(choices)
 
 
-def _calls_tools(choice: dict[str, Any]) -> bool:
-    message = choice.get("message") or {}
-    return bool(message.get("tool_calls") or message.get("function_call"))
+_ENDS, _ENDS_WITH_TOOLS = ("stop",), ("stop", "tool_calls", "function_call")
 
 
 def _is_sound(choice: dict[str, Any], tools: bool) -> bool:
     message = choice.get("message") or {}
-    calls = _calls_tools(choice)
-    ended = choice.get("finish_reason") in (("stop", "tool_calls", "function_call") if tools else ("stop",))
-    said = tools if calls else bool(message.get("content"))
-    return ended and said and not message.get("refusal")
+    if choice.get("finish_reason") not in (_ENDS_WITH_TOOLS if tools else _ENDS) or message.get("refusal"):
+        return False
+    return tools if _calls_tools(message) else bool(message.get("content"))
+
+
+def _calls_tools(message: dict[str, Any]) -> bool:
+    return bool(message.get("tool_calls") or message.get("function_call"))

@@ -8,14 +8,15 @@ request, in the finally; for the one that opened a flight, once the flight's bil
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from gateway.core.chunks import Chunk, Completion, split
+from gateway.core.options import DEFAULT
 from gateway.core.plan import Catalog, Plan
 from gateway.flow.baselines import Baselines
 from gateway.flow.call import Call, Trail
@@ -85,24 +86,11 @@ class Pipeline:
 
     async def begin(self, serving: Serving) -> Answer:
         """Above the yield."""
-        trail, call = serving.trail, serving.trail.call
-        plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
-        trail.compared = self._baselines.of(call.service, plan, call.asked_at_s)
-        key = self._lookup.key(call, plan)
-        at_hand = self._lookup.at_hand(call, key)
-        if at_hand is not None:
-            trail.cache = "hit"
-            return self._replay(trail, at_hand)
-        same = (call.service.name, key, call.options) if self._lookup.reads(call) else None
-        question = serving.question = self._questions.ask(same)
-        source = await self._source(serving, plan, key, question)
-        if isinstance(source, Entry):
-            return self._replay(trail, source)
-        serving.reader = source
-        await source.taken_off()
-        if trail is not source.flight.trail:
-            self._joined(trail, source.flight)
-        return _Live(trail, source)
+        try:
+            return await self._begun(serving)
+        except BaseException as error:
+            await self.end(serving, error)
+            raise
 
     async def end(self, serving: Serving, error: BaseException | None) -> None:
         """Below the yield, or above it if nothing came of it."""
@@ -119,36 +107,61 @@ class Pipeline:
                 serving.trail.failed(error)
             self._tell(serving.trail, serving.reader)
 
-    async def _source(self, serving: Serving, plan: Plan, key: str, question: Question) -> Entry | Reader:
-        """A stored answer, or a place in a flight: one that is in the air, or else one of the request's own."""
-        trail = serving.trail
-        async with question.turn:
-            reader = question.board(serving.client)
-            if reader is not None:
-                trail.cache, trail.cause = "joined", "single_flight"
-                return reader
-            found = question.heard() or await self._lookup.find(trail.call, plan, key)
-            trail.cache, trail.similarity, trail.cache_reason = found.verdict, found.similarity, found.reason
-            if found.entry is not None:
-                question.hit(found)
-                return found.entry
-            flight = SharedFlight(trail, partial(self._dispatch.open, trail, plan), self._keeping(trail, plan, found))
-            return question.open(flight, serving.client)
+    async def _begun(self, serving: Serving) -> Answer:
+        trail, call = serving.trail, serving.trail.call
+        plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
+        trail.compared = self._baselines.of(call.service, plan, call.asked_at_s)
+        key, same = self._lookup.key(call, plan), None
+        if self._lookup.reads(call):
+            at_hand = self._lookup.at_hand(call, key)
+            if at_hand is not None:
+                trail.cache = "hit"
+                return self._replay(trail, at_hand)
+            same = call.service.name, key, None if call.options is DEFAULT else call.options
+        question = serving.question = self._questions.ask(same)
+        await question.turn()
+        try:
+            stored = await self._stored(serving, plan, key, question)
+        finally:
+            question.done()
+        if stored is not None:
+            return self._replay(trail, stored)
+        reader = serving.reader
+        assert reader is not None
+        await reader.taken_off()
+        if trail is not reader.flight.trail:
+            self._joined(trail, reader.flight)
+        return _Live(trail, reader)
 
-    def _keeping(self, trail: Trail, plan: Plan, found: Found) -> Callable[[Flight, Completion], Awaitable[None]]:
+    async def _stored(self, serving: Serving, plan: Plan, key: str, question: Question) -> Entry | None:
+        """A stored answer. None: the request has a place in a flight, one that is in the air or else one of its own."""
+        trail = serving.trail
+        serving.reader = question.board(serving.client)
+        if serving.reader is not None:
+            trail.cache, trail.cause = "joined", "single_flight"
+            return None
+        found = question.heard() or await self._lookup.find(trail.call, plan, key)
+        trail.cache, trail.similarity, trail.cache_reason = found.verdict, found.similarity, found.reason
+        if found.entry is not None:
+            question.hit(found)
+            return found.entry
+        keep = partial(self._keep, trail, plan, found)
+        flight = SharedFlight(trail, partial(self._dispatch.open, trail, plan), keep)
+        serving.reader = question.open(flight, serving.client)
+        return None
+
+    async def _keep(
+        self, trail: Trail, plan: Plan, found: Found, flight: Flight, completion: Completion
+    ) -> bytes | None:
         """What a model below the planned one answered, in its need, is not kept: it would go on answering after it. Nor
         is what did not pass its review."""
-
-        async def keep(flight: Flight, completion: Completion) -> None:
-            failed = trail.review is not None and trail.review.result == "failed"
-            if flight.model.tier.rank >= plan.attempts[0].tier.rank and not failed:
-                await self._lookup.keep(
-                    trail.call, found, completion, flight.model.name, trail.answered, flight.dropped
-                )
-            if self._light_shadow is not None:
-                self._light_shadow.consider(trail.call, plan, flight.model, completion)
-
-        return keep
+        body, model = None, flight.model
+        below = model is not plan.attempts[0] and model.tier.rank < plan.attempts[0].tier.rank
+        if not below and (trail.review is None or trail.review.result != "failed"):
+            body = await self._lookup.keep(trail.call, found, completion, model.name, trail.answered, flight.dropped)
+        if self._light_shadow is not None:
+            self._light_shadow.consider(trail.call, plan, model, completion)
+        return body
 
     def _joined(self, trail: Trail, flight: SharedFlight) -> None:
         """What another request's flight says of this one: who answers, and nothing to pay."""
@@ -157,10 +170,12 @@ class Pipeline:
 
     def _tell(self, trail: Trail, reader: Reader | None) -> None:
         now_s = self._clock.monotonic_s()
-        if reader is not None and trail is reader.flight.trail:
-            reader.flight.when_landed(lambda: self._landed(trail, now_s))
-        else:
+        if reader is None or trail is not reader.flight.trail:
             self._observer.tell(trail.finished(now_s))
+        elif reader.flight.ended:
+            self._landed(trail, now_s)
+        else:
+            reader.flight.when_landed(partial(self._landed, trail, now_s))
 
     def _landed(self, trail: Trail, now_s: float) -> None:
         self._routing.landed(trail)
@@ -192,17 +207,13 @@ class Serving:
         self.reader: Reader | None = None
         self._pipeline = pipeline
 
-    async def __aenter__(self) -> Answer:
-        try:
-            return await self._pipeline.begin(self)
-        except BaseException as error:
-            await self._pipeline.end(self, error)
-            raise
+    def __aenter__(self) -> Coroutine[Any, Any, Answer]:
+        return self._pipeline.begin(self)
 
-    async def __aexit__(
+    def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._pipeline.end(self, error)
+    ) -> Coroutine[Any, Any, None]:
+        return self._pipeline.end(self, error)
 
 
 class _Replay:
@@ -245,7 +256,8 @@ class _Live:
         return completion
 
     async def json(self) -> bytes:
-        return orjson.dumps(await self.whole())
+        completion = await self.whole()
+        return self._reader.flight.body or orjson.dumps(completion)
 
     def _heard(self) -> None:
         flight = self._reader.flight

@@ -51,18 +51,20 @@ class Client(Protocol):
 
 class SharedFlight:
     """See the theory of operation above. `trail` is of the request that opened the flight, and pays for it. `keep`
-    stores a whole answer; the flight has ended when it returns."""
+    stores a whole answer, and returns its JSON if that took any; the flight has ended when it returns."""
 
     def __init__(
         self,
         trail: Trail,
         open: Callable[[], Awaitable[Flight]],
-        keep: Callable[[Flight, Completion], Awaitable[None]],
+        keep: Callable[[Flight, Completion], Awaitable[bytes | None]],
     ) -> None:
         self.trail = trail
         self.flight: Flight | None = None
         self.failure: Exception | None = None
         self.ended = False
+        self.body: bytes | None = None
+        """The whole answer as JSON, if keeping it has made that."""
         self._open = open
         self._keep = keep
         self._chunks: list[Chunk] = []
@@ -180,7 +182,7 @@ class SharedFlight:
 
     async def _finish(self, flight: Flight) -> None:
         completion = await flight.completion()
-        await self._keep(flight, completion)
+        self.body = await self._keep(flight, completion)
         self._completion = completion
         self._end()
 
