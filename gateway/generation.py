@@ -244,7 +244,6 @@ def _kept_prompts(observer: Observer) -> KeptPrompts:
 
 def _meaning(settings: Settings, before: Meaning) -> Meaning:
     semantic = settings.cache.semantic
-    explore_every = max(1, round(1 / semantic.explore_share))
-    worth = WorthRules(semantic.value_of_second_usd, semantic.cpu_second_usd, explore_every)
+    worth = WorthRules(semantic.value_of_second_usd, semantic.cpu_second_usd, semantic.explore_share)
     rules = MeaningRules(semantic.threshold, semantic.deadline_ms / 1000, semantic.ttl_s)
     return before.under(rules, worth, semantic.false_hit_limit)

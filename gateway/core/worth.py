@@ -4,15 +4,14 @@ Theory of operation
 -------------------
 A look-up by meaning keeps every question waiting, and pays only when it hits. So it is done where
 
-    P(hit) x (1 - 2 x P(false)) x (model's dollars + model's seconds x value of a second)  >=
-        wait x value of a second + wait x price of a CPU second
+    P(hit) x (1 - 2 x P(false)) x what an answer costs  >=  wait x (value of a second + price of a CPU second)
 
 P(hit) is the service's own running rate, P(false) the share of its hits that live checks found wrong: a false hit
 saves nothing, and what it seemed to save is lost once more when the caller asks again. (That a wrong answer may be
-believed has no price here; `core/false_hits` closes the layer for that.) The model is the one that would be asked
-first; its seconds and the length of its answers are running means, its prompt's length is the usual estimate. The wait
-is the embedder's running pace times the tokens that are before it, the question's own among them; the CPU is busy for
-about as long.
+believed has no price here; `core/false_hits` closes the layer for that.) What an answer costs is dollars, and seconds
+at their value: running means of what the model has given this service. The wait is the embedder's running pace times
+the tokens that are before it, the question's own among them; the CPU is busy for about as long. Tokens are guessed
+from characters: this is asked for nearly every request, so it must not take a hundredth of one.
 
 A free local model costs no dollars and still costs seconds, so its answers are worth looking up as long as they take
 longer than the look-up by the odds of a hit.
@@ -20,41 +19,58 @@ longer than the look-up by the odds of a hit.
 Storing follows looking up: to embed a question costs ten times what the rest of a request costs the gateway, and where
 look-ups do not pay, nobody would find it. So such a question is neither looked up nor stored.
 
-Odds that are too low end the look-ups that would show better ones. So one in `explore_every` of the questions that do
-not pay is looked up and stored all the same. Were those drawn at random, an asked question would hardly ever meet its
-stored like (one in `explore_every` squared); so they are drawn by what they ask (`_subject`), and questions that ask
-the same are drawn together. Every `EXPLORE_TURN` such questions others are drawn, or a service whose questions have one
-subject would be explored always or never. Nothing is random, so the same requests give the same decisions.
+Odds that are too low end the look-ups that would show better ones, and at first there are none. So some questions that
+do not pay are looked up and stored all the same: explored. What that may cost is put into a purse, one for each service
+and model, and each is paid for from there, a long question with more than a short one:
+
+- A purse begins with what one answer costs, and holds no more. While there is more than half of that, everything is
+  explored; so a new service finds out at once, the more thoroughly the dearer its answers are.
+- Each request that does not pay adds `explore_share` of what it takes anyway: of its CPU, and of a ten-thousandth of
+  its answer's cost. What is explored is then the share of the questions that this pays for.
+
+Were those drawn at random, an asked question would hardly ever meet its stored like (the square of that share); so they
+are drawn by what they ask (`_subject`), and questions that ask the same are drawn together. Every `EXPLORE_TURN` of
+them others are drawn. Nothing is random, so the same requests give the same decisions.
+
+What would come too late is left alone, whatever its odds. The pace may have been a moment's, so some of it is tried.
 
 Rates and means forget: each new figure weighs 1 / memory. They start from priors and live as long as the process.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
 from zlib import crc32
 
-from gateway.core.chat import ChatRequest
-from gateway.core.estimate import output_limit, prompt_likely
+from gateway.core.frozen import value
 from gateway.core.plan import Model
 from gateway.core.usage import Usage
 
-PRIOR_HIT_RATE = 0.1
-"""15 % of 8,000 Banking77 requests hit at 0.95 (SEMANTIC_CACHE study, 2026-11-23), and the verifier keeps 85 % of
-those; rounded down, because Banking77 is kinder than most traffic."""
-PRIOR_LOOKS = 20.0
+TRIED_AT_FIRST = 20.0
+"""Look-ups without a hit that every service begins with, so that a lucky one says little. Most traffic repeats itself
+less than Banking77, of which 15 % of 8,000 requests hit at 0.95 (SEMANTIC_CACHE study, 2026-11-23)."""
 HIT_MEMORY_LOOKS = 500
 FIXED_WAIT_S = 0.002
 PRIOR_TOKEN_S = 0.0004
 """On one core 20 tokens take 9.5 ms and 200 take 69 (2026-11-23); the fixed part is the search and the threads."""
 PRIOR_ANSWER_S = 1.0
-PRIOR_OUTPUT_TOKENS = 200.0
+PRIOR_USAGE = Usage(200, 200)
 MEMORY = 20
-EXPLORE_TURN = 1_000
-_WORD = re.compile(r"\w+")
+REQUEST_S = 0.0003
+"""Half of the CPU time that a request takes (0.6 ms, 2026-11-24), because a text is embedded on two cores at once."""
+ANSWER_SHARE = 0.0001
+EXPLORE_TURN = 64
+LATE_EVERY = 50
+CHARS_PER_TOKEN = 4.0
+CHARS_PER_FOREIGN_TOKEN = 2.0
+"""MiniLM's vocabulary is English; of other languages it knows syllables and letters."""
+_DRAWS = 2**32
+_WORDS = bytes(byte if chr(byte).isalnum() or byte > 127 else ord(" ") for byte in range(256))
+_NO_DIGITS = bytes({*range(256)} - {*b"0123456789"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,60 +79,77 @@ class WorthRules:
 
     value_of_second_usd: float = 0.0001
     cpu_second_usd: float = 0.00001
-    explore_every: int = 50
+    explore_share: float = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+Verdict = Literal["pays", "explored", "tried", "unpaid", "late"]
+
+
+@value(frozen=True, slots=True)
 class Weighed:
-    """The decision and its two sides, in US dollars. `explored`: it does not pay, and is made to learn the odds."""
+    """The decision and its two sides, in US dollars. `explored`: it does not pay, and is looked up to learn the odds.
+    `tried`: it would pay, and surely come too late, and is looked up to learn the pace."""
 
-    look: bool
+    verdict: Verdict
+    wait_s: float
     worth_usd: float
     cost_usd: float
-    explored: bool = False
 
     @property
     def reason(self) -> str:
         """For a header and the log; empty when the look-up simply pays."""
-        if self.look and not self.explored:
+        if self.verdict == "pays":
             return ""
+        if self.verdict == "tried":
+            return "semantic tried although it may come too late"
         sides = f"worth ${self.worth_usd:.7f} < cost ${self.cost_usd:.7f}"
-        return f"semantic explored although {sides}" if self.explored else f"semantic skipped: {sides}"
+        return f"semantic explored although {sides}" if self.verdict == "explored" else f"semantic skipped: {sides}"
 
 
-@dataclass(slots=True)
 class Odds:
-    """How often something happens, recent times weighing more, starting at a prior that fades as it is tried."""
+    """How often look-ups hit, recent ones weighing more."""
 
-    happened: float = PRIOR_HIT_RATE * PRIOR_LOOKS
-    tried: float = PRIOR_LOOKS
+    __slots__ = ("_happened", "_tried", "rate")
 
-    def saw(self, happened: bool) -> None:
+    def __init__(self) -> None:
+        self._happened = 0.0
+        self._tried = TRIED_AT_FIRST
+        self.rate = 0.0
+
+    def saw(self, hit: bool) -> None:
         kept = 1 - 1 / HIT_MEMORY_LOOKS
-        self.happened = self.happened * kept + happened
-        self.tried = self.tried * kept + 1
-
-    @property
-    def rate(self) -> float:
-        return self.happened / self.tried
+        self._happened = self._happened * kept + hit
+        self._tried = self._tried * kept + 1
+        self.rate = self._happened / self._tried
 
 
 @dataclass(slots=True)
-class Mean:
-    """A running mean that starts at a prior."""
+class Pace:
+    """Of the embedder; `seen` is whether there is one, or only the prior."""
 
-    value: float
+    token_s: float = PRIOR_TOKEN_S
+    seen: bool = False
+    late: float = 0.0
+    """Look-ups left alone because they would come too late, since one was tried."""
 
-    def saw(self, figure: float) -> None:
-        self.value += (figure - self.value) / MEMORY
+    def tries(self, in_time: float) -> bool:
+        """Whether to try what would be too late; fewer of what is so by far. `in_time` is deadline / wait."""
+        self.late += in_time * in_time
+        if self.late < LATE_EVERY:
+            return False
+        self.late = 0.0
+        return True
 
 
 @dataclass(slots=True)
-class Habits:
-    """How long a model takes for a whole answer, and how long its answers are."""
+class Trade:
+    """What a model's answers cost one service, and what is left for exploring whether look-ups would save that. `draw`
+    counts what was explored."""
 
-    answer_s: Mean = field(default_factory=lambda: Mean(PRIOR_ANSWER_S))
-    output_tokens: Mean = field(default_factory=lambda: Mean(PRIOR_OUTPUT_TOKENS))
+    answer_usd: float
+    answer_s: float = PRIOR_ANSWER_S
+    purse_usd: float = inf
+    draw: int = 0
 
 
 class Worth:
@@ -124,60 +157,76 @@ class Worth:
     what is remembered is bounded."""
 
     def __init__(self, rules: WorthRules) -> None:
-        self._rules = rules
         self._odds: defaultdict[str, Odds] = defaultdict(Odds)
-        self._habits: defaultdict[str, Habits] = defaultdict(Habits)
-        self._token_s = Mean(PRIOR_TOKEN_S)
-        self._paced = False
-        self._late = 0.0
-        self._unpaid: defaultdict[str, int] = defaultdict(int)
+        self._trades: dict[tuple[str, str], Trade] = {}
+        self._pace = Pace()
+        self._go_by(rules)
 
     def under(self, rules: WorthRules) -> Worth:
         """What has been learned, weighed by other rules; both go on learning together."""
         other = copy(self)
-        other._rules = rules
+        other._go_by(rules)
         return other
 
-    def wait_s(self, tokens: int) -> float:
-        """How long a question waits when so many tokens are to be embedded, its own and those before it."""
-        return FIXED_WAIT_S + tokens * self._token_s.value
+    def _go_by(self, rules: WorthRules) -> None:
+        self._rules = rules
+        self._wait_usd = rules.value_of_second_usd + rules.cpu_second_usd
 
-    def is_hopeless(self, tokens: int, deadline_s: float) -> bool:
-        """Whether it would surely come too late. Nothing is sure until the embedder's pace was seen, and that may be a
-        moment's: one in `explore_every` is tried all the same, and of what is beyond the deadline by far, fewer."""
-        wait_s = self.wait_s(tokens)
-        if not self._paced or wait_s <= deadline_s:
-            return False
-        self._late += (deadline_s / wait_s) ** 2
-        if self._late < self._rules.explore_every:
-            return True
-        self._late = 0.0
-        return False
+    def wait_s(self, tokens: float) -> float:
+        """How long a question waits when so many tokens are to be embedded, its own and those before it."""
+        return FIXED_WAIT_S + tokens * self._pace.token_s
+
+    def is_late(self, wait_s: float, deadline_s: float) -> bool:
+        """Whether it would surely come too late. Nothing is sure until the embedder's pace was seen."""
+        return wait_s > deadline_s and self._pace.seen
 
     def weigh(
         self,
         service: str,
-        chat: ChatRequest,
         model: Model,
         text: str,
         *,
         false_rate: float,
-        wait_s: float,
+        waiting_tokens: int,
+        deadline_s: float,
         unix_s: float,
     ) -> Weighed:
-        """`model` would answer first, `text` is what it asks, `false_rate` is the share of hits that are wrong, and
-        `unix_s` is for the price."""
-        habits = self._habits[model.name]
-        expected = Usage(prompt_likely(chat), min(output_limit(chat, model.profile), round(habits.output_tokens.value)))
-        saved_usd = float(model.price.cost(expected, unix_s)) + habits.answer_s.value * self._rules.value_of_second_usd
+        """`model` would answer first, `text` is what it asks, `false_rate` is the share of hits that are wrong,
+        `waiting_tokens` are before it, and `unix_s` is for the price. What is explored must be told to `explored`."""
+        trade = self._trades.get((service, model.name)) or self._first(service, model, unix_s)
+        chars_per_token = CHARS_PER_TOKEN if text.isascii() else CHARS_PER_FOREIGN_TOKEN
+        wait_s = self.wait_s(waiting_tokens + len(text) / chars_per_token)
+        saved_usd = trade.answer_usd + trade.answer_s * self._rules.value_of_second_usd
         worth_usd = self._odds[service].rate * max(0.0, 1 - 2 * false_rate) * saved_usd
-        cost_usd = wait_s * (self._rules.value_of_second_usd + self._rules.cpu_second_usd)
-        if worth_usd >= cost_usd:
-            return Weighed(look=True, worth_usd=worth_usd, cost_usd=cost_usd)
-        turn = self._unpaid[service] // EXPLORE_TURN
-        self._unpaid[service] += 1
-        explored = crc32(f"{turn} {_subject(text)}".encode()) % self._rules.explore_every == 0
-        return Weighed(explored, worth_usd, cost_usd, explored)
+        cost_usd = wait_s * self._wait_usd
+        late = self.is_late(wait_s, deadline_s)
+        verdict: Verdict = "late" if late else "pays"
+        if worth_usd < cost_usd:
+            explores = self._explores(trade, text, saved_usd, cost_usd, late)
+            verdict = "explored" if explores else "late" if late else "unpaid"
+        elif late and self._pace.tries(deadline_s / wait_s):
+            verdict = "tried"
+        return Weighed(verdict, wait_s, worth_usd, cost_usd)
+
+    def _first(self, service: str, model: Model, unix_s: float) -> Trade:
+        trade = Trade(float(model.price.cost(PRIOR_USAGE, unix_s)))
+        return self._trades.setdefault((service, model.name), trade)
+
+    def _explores(self, trade: Trade, text: str, saved_usd: float, cost_usd: float, late: bool) -> bool:
+        """Of what would be late, only what a full purse or the draw says: it can show the pace, and no hit."""
+        earned_usd = self._rules.explore_share * (REQUEST_S * self._wait_usd + saved_usd * ANSWER_SHARE)
+        trade.purse_usd = min(saved_usd, trade.purse_usd + earned_usd)
+        if trade.purse_usd < cost_usd:
+            return False
+        if trade.purse_usd >= (saved_usd if late else saved_usd / 2):
+            return True
+        return _subject(text, trade.draw // EXPLORE_TURN) * cost_usd < earned_usd * _DRAWS
+
+    def explored(self, service: str, model: Model, tokens: int) -> None:
+        """A question of so many tokens is being looked up, or stored, to explore."""
+        trade = self._trades[service, model.name]
+        trade.purse_usd -= self.wait_s(tokens) * self._wait_usd
+        trade.draw += 1
 
     def looked(self, service: str, *, hit: bool) -> None:
         """A look-up has ended, also one that came too late."""
@@ -185,18 +234,21 @@ class Worth:
 
     def embedded(self, tokens: int, took_s: float) -> None:
         """A question got its vector, `took_s` after so many tokens, its own and those before it, were waiting."""
-        self._token_s.saw(max(0.0, took_s - FIXED_WAIT_S) / max(1, tokens))
-        self._paced = True
+        pace = self._pace
+        pace.token_s += (max(0.0, took_s - FIXED_WAIT_S) / max(1, tokens) - pace.token_s) / MEMORY
+        pace.seen = True
 
-    def answered(self, model: str, answer_s: float, output_tokens: int) -> None:
+    def answered(self, service: str, model: str, answer_s: float, answer_usd: float) -> None:
         """A model has given a whole answer, `answer_s` after it was asked."""
-        self._habits[model].answer_s.saw(answer_s)
-        self._habits[model].output_tokens.saw(output_tokens)
+        trade = self._trades.get((service, model))
+        if trade is not None:  # else it has not been weighed yet: it stood in for another
+            trade.answer_s += (answer_s - trade.answer_s) / MEMORY
+            trade.answer_usd += (answer_usd - trade.answer_usd) / MEMORY
 
 
-def _subject(text: str) -> str:
-    """The same for most questions that may share an answer: its longest word, and whatever has a digit, because the
-    verifier lets no two questions with other numbers share one."""
-    words = _WORD.findall(text.casefold())
-    longest = max(words, key=lambda word: (len(word), word), default="")
-    return " ".join([longest, *sorted(word for word in words if not word.isalpha())])
+def _subject(text: str, turn: int) -> int:
+    """The same number below 2**32 for most questions that may share an answer: from its longest word, and its digits,
+    because the verifier lets no two questions with other numbers share one. `turn` makes it another."""
+    letters = text.casefold().encode()
+    longest = max(letters.translate(_WORDS).split(), key=len, default=b"")
+    return crc32(letters.translate(None, _NO_DIGITS), crc32(longest, turn))

@@ -16,6 +16,7 @@ from gateway.core.events import CacheVerdict, NotByMeaning, Stored
 from gateway.core.fingerprint import exact_key
 from gateway.core.frozen import value
 from gateway.core.plan import Plan
+from gateway.core.pricing import NANO_PER_USD
 from gateway.core.usage import Usage
 from gateway.flow.call import Call
 from gateway.flow.meaning import Asked, Meaning, Passed
@@ -119,7 +120,7 @@ class Lookup:
                 return Found("hit", key, entry)
         if not terms.semantic:
             return Found("miss" if options.reads_cache else "refresh", key, reason="semantic off for this service")
-        asked = self._meaning.ask(call, _scope(call), plan)
+        asked = self._meaning.ask(call, _scope, plan)
         if isinstance(asked, Passed):
             if asked.why is not None:
                 self._observer.tell(NotByMeaning(asked.why, call.service.name))
@@ -129,13 +130,20 @@ class Lookup:
         return await self._by_meaning(call, key, asked)
 
     async def keep(
-        self, call: Call, found: Found, completion: Completion, model: str, usage: Usage, dropped: tuple[str, ...]
+        self,
+        call: Call,
+        found: Found,
+        completion: Completion,
+        model: str,
+        usage: Usage,
+        nano_usd: int,
+        dropped: tuple[str, ...],
     ) -> bytes | None:
         """Store a whole answer of that model: on return it is found here; elsewhere, and by its meaning, soon. The JSON
         of what was stored."""
-        now_s = self._clock.monotonic_s()
-        # What it says of its model's habits is what later look-ups are weighed with.
-        self._meaning.worth.answered(model, now_s - call.started_s - found.waited_s, usage.output_tokens)
+        took_s = self._clock.monotonic_s() - call.started_s - found.waited_s
+        # What it took and cost is what later look-ups are weighed with.
+        self._meaning.worth.answered(call.service.name, model, took_s, nano_usd / NANO_PER_USD)
         if self._cache is None or not call.options.writes_cache or not call.service.cache.enabled:
             return None
         tools = _allows_tools(call)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from gateway.core.estimate import CHARS_PER_TOKEN
 from gateway.core.events import Degraded, Recovered, SemanticPassed
 from gateway.core.false_hits import FalseHits
 from gateway.core.fingerprint import question, semantic_scope
-from gateway.core.plan import Plan
+from gateway.core.frozen import value
+from gateway.core.plan import Model, Plan
 from gateway.core.verify import verify
 from gateway.core.worth import Weighed, Worth, WorthRules
 from gateway.flow.call import Call
@@ -55,7 +55,7 @@ class Semantic:
     index: SemanticIndex
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Asked:
     """A question as the layer sees it. `vector` may still be on its way; None: nothing is looked up, and the text is
     embedded when there is an answer to store. `reason` explains that, and a look-up that is made and does not pay."""
@@ -67,7 +67,7 @@ class Asked:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Passed:
     """A question that the layer leaves alone: in one word for a metric, None when there was nothing to leave, and in
     a sentence for who asked."""
@@ -77,9 +77,10 @@ class Passed:
 
 
 _NOTHING = Passed(None, "")
+_CLOSED = Passed("closed", "semantic off: too many false hits")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Near(Generic[A]):
     """The answer of a verified match and its cosine, or None and why. `waited_s`: how long the question was kept."""
 
@@ -120,68 +121,56 @@ class Meaning:
         """The parts join when the model is loaded; until then answers are found by their exact key only."""
         self._semantic = semantic
 
-    def ask(self, call: Call, scope: str, plan: Plan) -> Asked | Passed:
-        """Start embedding the question, or say why it is neither looked up nor stored."""
-        text = question(call.chat)
-        if self._semantic is None or text is None:
+    def ask(self, call: Call, scope_of: Callable[[Call], str], plan: Plan) -> Asked | Passed:
+        """Start embedding the question, or say why it is neither looked up nor stored. Most questions are passed, so
+        what is dear is asked last."""
+        semantic, text = self._semantic, question(call.chat)
+        if semantic is None or text is None:
             return _NOTHING
-        if (outside := self._outside(call, text)) is not None:
-            return outside
-        weighed = self._weighed(call, plan, text)
-        if not weighed.look:
-            return Passed("unpaid", weighed.reason)
-        embedder = self._semantic.embedder
-        tokens = embedder.count_tokens(text)
-        if (too_much := self._too_much(tokens) or self._late(tokens)) is not None:
+        service, model = call.service.name, plan.attempts[0]
+        if self.false_hits.is_closed(service):
+            return _CLOSED
+        weighed = self._weighed(service, model, text, call.asked_at_s)
+        if weighed.verdict in ("unpaid", "late"):
+            return Passed("unpaid", weighed.reason) if weighed.verdict == "unpaid" else self._late(weighed.wait_s)
+        tokens = _tokens(semantic.embedder, text)
+        if (too_much := self._too_much(tokens, weighed)) is not None:
             return too_much
-        asked = Asked(semantic_scope(call.chat, scope, plan.resolved, embedder.engine), text, tokens, None)
+        if weighed.verdict == "explored":
+            self.worth.explored(service, model, tokens)
+        scope = semantic_scope(call.chat, scope_of(call), plan.resolved, semantic.embedder.engine)
         if not call.options.reads_cache:
-            return asked
-        return replace(asked, vector=self._embedding(text, tokens), reason=weighed.reason)
+            return Asked(scope, text, tokens, None)
+        return Asked(scope, text, tokens, self._embedding(text, tokens), weighed.reason)
 
-    def _outside(self, call: Call, text: str) -> Passed | None:
-        """What no counting is needed for."""
-        if self.false_hits.is_closed(call.service.name):
-            return Passed("closed", "semantic off: too many false hits")
-        return self._too_long() if len(text) > self._window() * LONGEST_TOKEN_CHARS else None
-
-    def _too_long(self) -> Passed:
-        return Passed("long", f"semantic skipped: the question is longer than {self._longest()} tokens")
-
-    def _longest(self) -> int:
-        return min(LONGEST_TOKENS, self._window())
-
-    def _weighed(self, call: Call, plan: Plan, text: str) -> Weighed:
-        """By an estimate of its tokens: what does not pay is not worth counting. Nobody waits beyond the deadline."""
-        wait_s = self.worth.wait_s(self._waiting_tokens + round(len(text) / CHARS_PER_TOKEN))
-        service = call.service.name
+    def _weighed(self, service: str, model: Model, text: str, unix_s: float) -> Weighed:
         return self.worth.weigh(
             service,
-            call.chat,
-            plan.attempts[0],
+            model,
             text,
             false_rate=self.false_hits.likely(service),
-            wait_s=min(wait_s, self._rules.deadline_s),
-            unix_s=call.asked_at_s,
+            waiting_tokens=self._waiting_tokens,
+            deadline_s=self._rules.deadline_s,
+            unix_s=unix_s,
         )
 
-    def _too_much(self, tokens: int) -> Passed | None:
-        """Why the embedder is given nothing, or nothing now."""
-        if tokens > self._longest():
-            return self._too_long()
+    def _too_much(self, tokens: int, weighed: Weighed) -> Passed | None:
+        """Why the embedder is given nothing, or nothing now, once the tokens are counted."""
+        longest = min(LONGEST_TOKENS, self._window())
+        if tokens > longest:
+            return Passed("long", f"semantic skipped: the question is longer than {longest} tokens")
         if (stuck_s := self._stuck_s()) > self._rules.deadline_s:
             return Passed("stuck", f"semantic skipped: the embedder has been silent for {stuck_s * 1000:.0f} ms")
         if self._waiting_tokens + tokens > MAX_WAITING_TOKENS:
             return Passed("backlog", f"semantic skipped: {self._waiting_tokens} tokens wait for the embedder")
-        return None
+        wait_s = self.worth.wait_s(self._waiting_tokens + tokens)
+        late = weighed.verdict == "pays" and self.worth.is_late(wait_s, self._rules.deadline_s)
+        return self._late(wait_s) if late else None
 
-    def _late(self, tokens: int) -> Passed | None:
+    def _late(self, wait_s: float) -> Passed:
         """What would come too late is not embedded for later either: whoever asks the same would be as late."""
-        waiting, deadline_s = self._waiting_tokens + tokens, self._rules.deadline_s
-        if not self.worth.is_hopeless(waiting, deadline_s):
-            return None
-        wait_ms = self.worth.wait_s(waiting) * 1000
-        return Passed("late", f"semantic skipped: about {wait_ms:.0f} ms are more than {deadline_s * 1000:g} ms")
+        deadline_ms = self._rules.deadline_s * 1000
+        return Passed("late", f"semantic skipped: about {wait_s * 1000:.0f} ms are more than {deadline_ms:g} ms")
 
     async def nearest(self, call: Call, asked: Asked, fetch: Callable[[str], Coroutine[Any, Any, A | None]]) -> Near[A]:
         """`fetch` gets the answer under a key, within the deadline like all the rest; it must not raise."""

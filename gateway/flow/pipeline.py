@@ -158,7 +158,8 @@ class Pipeline:
         body, model = None, flight.model
         below = model is not plan.attempts[0] and model.tier.rank < plan.attempts[0].tier.rank
         if not below and (trail.review is None or trail.review.result != "failed"):
-            body = await self._lookup.keep(trail.call, found, completion, model.name, trail.answered, flight.dropped)
+            paid = trail.answered, trail.answer_nano_usd
+            body = await self._lookup.keep(trail.call, found, completion, model.name, *paid, flight.dropped)
         if self._light_shadow is not None:
             self._light_shadow.consider(trail.call, plan, model, completion)
         return body

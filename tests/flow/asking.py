@@ -196,7 +196,7 @@ def walk(provider: Script, *, max_questions: int = 100, deadline_s: float = 60.0
     false_hits = FalseHits(0.05)
     meaning = Meaning(
         MeaningRules(deadline_s=deadline_s),
-        Worth(WorthRules(value_of_second_usd=1_000.0)),
+        Worth(WorthRules(value_of_second_usd=0.0, cpu_second_usd=0.0)),
         false_hits,
         told,
         clock,

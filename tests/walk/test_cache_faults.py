@@ -108,7 +108,9 @@ async def test_no_request_fails_while_qdrant_is(
     semantic = {
         "embedder": {"engine": "onnx"},
         "vectors": {"qdrant_url": qdrant_stub.url},
-        "cache": {"semantic": {"shadow_share": 0, "value_of_second_usd": 1_000, "deadline_ms": 60_000}},
+        "cache": {
+            "semantic": {"shadow_share": 0, "value_of_second_usd": 0, "cpu_second_usd": 0, "deadline_ms": 60_000}
+        },
     }
     async with running(tmp_path, {**four_providers, **semantic}) as gateway:
         while (await gateway.http.get("/readyz")).status_code != 200:

@@ -18,8 +18,9 @@ MODEL = "gpt-6.1-terra"
 
 
 def with_meaning(config: Config, **semantic: object) -> Config:
-    """MiniLM loaded, and a deadline that a busy machine keeps."""
-    settings = {"deadline_ms": 60_000, "shadow_share": 0, **semantic}
+    """MiniLM loaded, a deadline that a busy machine keeps, and look-ups that always pay, because they cost nothing."""
+    free = {"value_of_second_usd": 0, "cpu_second_usd": 0}
+    settings = {"deadline_ms": 60_000, "shadow_share": 0, **free, **semantic}
     return {**config, "embedder": {"engine": "onnx"}, "cache": {"semantic": settings}}
 
 
@@ -61,7 +62,7 @@ async def test_a_near_question_that_the_verifier_refuses_says_so(tmp_path: Path,
 async def test_a_question_that_does_not_pay_is_neither_looked_up_nor_stored_and_says_both_figures(
     tmp_path: Path, four_providers: Config
 ) -> None:
-    config = with_meaning(four_providers, value_of_second_usd=0, explore_share=0.001)
+    config = with_meaning(four_providers, cpu_second_usd=0.00001)
     async with running(tmp_path, config) as gateway:
         await ready(gateway)
         skipped = await gateway.ask(QUESTION, "llamacpp/tiny")
@@ -75,10 +76,10 @@ async def test_a_question_that_does_not_pay_is_neither_looked_up_nor_stored_and_
     assert f'thriftgate_semantic_passed_total{{service="{event.service}",why="unpaid"}} 1' in metrics
 
 
-async def test_one_that_is_explored_is_looked_up_and_stored_although_it_does_not_pay(
+async def test_a_new_services_questions_are_looked_up_and_stored_although_no_hit_was_seen_yet(
     tmp_path: Path, four_providers: Config
 ) -> None:
-    config = with_meaning(four_providers, value_of_second_usd=0, explore_share=1)
+    config = with_meaning(four_providers, value_of_second_usd=0.0001, cpu_second_usd=0.00001)
     async with running(tmp_path, config) as gateway:
         await ready(gateway)
         await gateway.ask(QUESTION, "llamacpp/tiny")
