@@ -101,7 +101,7 @@ def _catalogs(loaded: Loaded) -> Catalogs:
 
 
 class Gateway:
-    """One gateway. Give `asgi` to a server, which starts and stops everything through ASGI's lifespan.
+    """One gateway. Give `front` to a server, which starts and stops everything through ASGI's lifespan.
 
     `listeners` hear every event beside the metrics and the log. Without a `place` it is a gateway of one process.
 
@@ -148,7 +148,7 @@ class Gateway:
         self._reloading = asyncio.Lock()
         self.ready = asyncio.Event()
         """Set once everything that takes seconds is there."""
-        self.asgi = Front(self._generation.routes, self._build_behind(), self)
+        self.front = Front(self._generation.routes, self._build_behind(), self)
 
     async def start(self) -> None:
         """Returns when requests can be taken; models go on loading behind."""
@@ -202,7 +202,7 @@ class Gateway:
         generation.label(self._metrics)
         generation.attach()  # again: a model may have been loaded meanwhile
         self._memory.resize(generation.loaded.settings.cache.exact.memory_bytes)
-        self._loaded, self._generation, self.asgi.routes = generation.loaded, generation, generation.routes
+        self._loaded, self._generation, self.front.routes = generation.loaded, generation, generation.routes
         if generation.wants_index and self._semantic.index is None:
             self._tasks.start(self._load_embedder())
         self._tell_reload(Reloaded(True, str(generation), self._clock.unix_s()))
@@ -299,7 +299,7 @@ class Gateway:
         return behind
 
     def _readings(self) -> Iterator[Reading]:
-        yield from of_front(self.asgi)
+        yield from of_front(self.front)
         yield from of_memory(self._memory)
         yield from self._generation.readings()
 

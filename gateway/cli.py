@@ -260,7 +260,7 @@ def _serve_here(loaded: Loaded, listeners: Sequence[socket.socket], say: Callabl
     except app.START_ERRORS as error:
         return _refuse(str(error))
     say(_listening(listeners))
-    server = HttpServer(gateway.asgi, loaded.settings.server.drain_s, gateway.reload_behind)
+    server = HttpServer(gateway.front, loaded.settings.server.drain_s, gateway.reload_behind)
     server.run(sockets=[*listeners])
     return OK if server.started else FAILED
 

@@ -7,15 +7,13 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import uvicorn
 
-from gateway.http.connection import Connection
+from gateway.http.connection import Application, Connection
 
-Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 _BACKLOG = 2_048
 
 
@@ -24,9 +22,13 @@ class HttpServer(uvicorn.Server):
     its shutdown. `drain_s` is what running requests get then."""
 
     def __init__(
-        self, asgi: Asgi, drain_s: float, reload: Callable[[], None], on_started: Callable[[], None] = lambda: None
+        self,
+        app: Application,
+        drain_s: float,
+        reload: Callable[[], None],
+        on_started: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(_config(asgi, drain_s))
+        super().__init__(_config(app, drain_s))
         self._hung_up = Hangup(reload, self.leave)
         self._on_started = on_started
 
@@ -110,11 +112,11 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     return listener
 
 
-def _config(asgi: Asgi, drain_s: float) -> uvicorn.Config:
+def _config(app: Application, drain_s: float) -> uvicorn.Config:
     """httptools is required: with h11, uvicorn ran a request hidden behind both Content-Length and Transfer-Encoding
     (1 of 8 forms; httptools 0 of 8, 2026-11). So is uvloop: asyncio's own cost 44 ms a keep-alive POST with workers."""
     return uvicorn.Config(
-        asgi,
+        app,
         loop="uvloop",
         http=Connection,
         proxy_headers=False,  # nothing here asks who is calling by address

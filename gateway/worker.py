@@ -76,7 +76,7 @@ class Worker:
 
     async def _serve(self, gateway: Gateway, loaded: Loaded, listener: socket.socket, channel: WorkerChannel) -> int:
         drain_s = loaded.settings.server.drain_s
-        server = HttpServer(gateway.asgi, drain_s, gateway.reload_behind, lambda: channel.tell("serving"))
+        server = HttpServer(gateway.front, drain_s, gateway.reload_behind, lambda: channel.tell("serving"))
         tasks = [
             asyncio.create_task(work)
             for work in (

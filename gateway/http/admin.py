@@ -17,7 +17,6 @@ from gateway.core.errors import (
     MethodNotAllowed,
     ModelNotFound,
     NotFound,
-    RequestTooLarge,
     ThriftgateError,
     Unauthenticated,
 )
@@ -25,7 +24,6 @@ from gateway.core.plan import AUTO, Model
 from gateway.core.service import Service
 from gateway.core.tiers import Tier
 from gateway.http.exchange import crash_body, error_body, error_headers
-from gateway.http.front import MAX_BEHIND_BYTES
 from gateway.http.openapi import with_hot_routes
 from gateway.http.serving import Now, Serving
 
@@ -44,7 +42,6 @@ def admin_app(now: Now, metrics: Metrics, started_at: int) -> FastAPI:
         title="Thriftgate",
         version=__version__,
         description="An OpenAI-compatible LLM gateway.",
-        max_body_size=MAX_BEHIND_BYTES,  # for bodies that do not say how long they are
     )
     _answer_errors(app)
     _describe_hot_routes(app)
@@ -118,8 +115,6 @@ def _answer_errors(app: FastAPI) -> None:
         path = request.url.path
         if error.status_code == MethodNotAllowed.status:
             return await known(request, MethodNotAllowed(f"{path} does not take {request.method}."))
-        if error.status_code == RequestTooLarge.status:
-            return await known(request, RequestTooLarge(f"{path} takes at most {MAX_BEHIND_BYTES} bytes."))
         return await known(request, NotFound(f"There is nothing at {path}. See /docs."))
 
     async def invalid(request: Request, error: Exception) -> Response:

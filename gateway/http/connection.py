@@ -1,198 +1,281 @@
-"""One client's HTTP/1.1 connection: uvicorn's, with less to do for each request.
+"""One client's HTTP/1.1 connection: bytes in, exchanges out, and one task that answers them in turn.
 
-What differs: the head is written together with the first of the body, as ASGI asks for it, and what an application
-sends within one turn of the loop is one write; header names and values are searched once for what may not be in them
-and not one by one; a connection has one keep-alive timer and not one for each request; and it says by itself when it
-is lost, so that nobody needs a task to wait for that. Parsing, pipelining, flow control and shutdown are uvicorn's.
+llhttp parses, by the callbacks `on_…`. A request is answered as soon as its head has come; one that was sent behind
+another waits until that has been answered, and nothing more is read meanwhile. uvicorn makes a connection for each
+socket and stops it; its own protocol, which this took the place of, makes a task for each request and three coroutines
+around the application, an event for each message, a call for each header, and parses every path as a URL.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
+import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import (
-    HEADER_RE,
-    HEADER_VALUE_RE,
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.server import ServerState
 
-from gateway.http.exchange import LOSS, Loss
+from gateway.http.departure import Loss
+from gateway.http.exchange import ClientLeft, Exchange
 
-_WITHOUT_BODY = frozenset({204, 304})
-
-
-class Connection(HttpToolsProtocol):
-    """See above. Made for each socket by `uvicorn.Server`, whose `limit_concurrency`, `root_path`, access log and web
-    sockets it does not know."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._loss = Loss()
-        self._idle_since_s: float | None = None
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {LOSS: self._loss}  # type: ignore[dict-item]  # in one process, any object will do
-
-    def on_headers_complete(self) -> None:
-        url = httptools.parse_url(self.url)
-        version = self.parser.get_http_version()
-        scope: Any = self.scope
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        scope["raw_path"] = url.path
-        scope["path"] = unquote(url.path.decode("ascii"))
-        scope["query_string"] = url.query or b""
-        before = self.cycle
-        self.cycle = Cycle(self, keep_alive=version != "1.0" and self.parser.should_keep_alive())
-        if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
-        else:  # a request sent behind another waits for its answer
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
-
-    def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._idle_since_s = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_again_in(self.timeout_keep_alive)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Ends an idle connection. A busy one is looked at again after its next response."""
-        self.timeout_keep_alive_task = None
-        if self._idle_since_s is None:
-            return
-        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
-        if left_s > 0:
-            self._look_again_in(left_s)
-        else:
-            super().timeout_keep_alive_handler()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-        self._loss.happen()
-
-    def _look_again_in(self, wait_s: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(wait_s, self.timeout_keep_alive_handler)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """Something has come."""
-        self._idle_since_s = None
+logger = logging.getLogger("thriftgate")
+_NOT_HTTP = b"""\
+HTTP/1.1 400 Bad Request\r
+content-type: text/plain; charset=utf-8\r
+content-length: 30\r
+connection: close\r
+\r
+Invalid HTTP request received."""
 
 
-class Cycle(RequestResponseCycle):
-    """A request and its response."""
+class Application(Protocol):
+    """What a server is given: `answer` takes a request, the call itself ASGI's lifespan."""
 
-    def __init__(self, connection: Connection, *, keep_alive: bool) -> None:
-        super().__init__(
-            scope=connection.scope,
-            transport=connection.transport,
-            flow=connection.flow,
-            logger=connection.logger,
-            access_logger=connection.access_logger,
-            access_log=False,
-            default_headers=connection.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=connection.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=connection.on_response_complete,
-        )
-        self._loop = connection.loop
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+    async def answer(self, exchange: Exchange) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """Implements `exchange.Wire`. Made by `uvicorn.Server`, of whose settings it knows `timeout_keep_alive`."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._answer: Callable[[Exchange], Awaitable[None]] = cast(Application, config.app).answer
+        self._server = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self.loss = Loss()
+        self.is_full = False
+        self._target = b""
+        self._lines: dict[bytes, bytes] = {}
+        self.on_header = self._lines.__setitem__  # so that no Python runs for a header
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # it is passed over, not an error
+        self._newest: Exchange | None = None
+        self._current: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._arrival: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._reading = True
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
-        self._will_flush = False
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._server_lines = b""
+        self._keep_alive_s: float = config.timeout_keep_alive
+        self._idle_since_s: float | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
-    async def run_asgi(self, app: Any) -> None:
-        async def saying_all(scope: Any, receive: Any, send: Any) -> None:
-            try:
-                await app(scope, receive, send)
-            finally:  # an answer that breaks off has been heard so far
-                self._flush()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._server.connections.add(self)  # type: ignore[arg-type]  # all it is asked for is `shutdown`
+        self.task = self._loop.create_task(self._serve())
+        self._server.tasks.add(self.task)
+        self.task.add_done_callback(self._server.tasks.discard)
 
-        await super().run_asgi(saying_all)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._transport.close()
+        self._wake()
+        self.resume_writing()
+        self.loss.happen()
+        del self._parser  # they know each other
 
-    async def send(self, message: Any) -> None:
-        """ASGI's. Waits while the client reads slowly."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
+    def shutdown(self) -> None:
+        """The server's: whoever is being answered is the last."""
+        if self._newest is None or self._newest.ended:
+            self._transport.close()
+        else:
+            self._newest.keep_alive = False
+
+    # requests in
+
+    def data_received(self, data: bytes) -> None:
+        self._idle_since_s = None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # an offer, which is declined by answering in HTTP/1.1
+            pass
+        except httptools.HttpParserError:
+            if self._current is None or not self._current.started:
+                self.write(_NOT_HTTP)
+            self._transport.close()
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_headers_complete(self) -> None:
+        target = self._target.decode("latin-1")
+        self._target = b""
+        headers = {_NAMES[name]: value.decode("latin-1") for name, value in self._lines.items()}
+        parser = self._parser
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        method = parser.get_method().decode("ascii")
+        self._newest = exchange = Exchange(self, method, _path(target), target, headers, keep_alive=keep_alive)
+        if self._current is None:
+            self._current = exchange
+            self._wake()
+        else:
+            self._waiting.append(exchange)
+            self._pause_reading()
+
+    def on_body(self, part: bytes) -> None:
+        if self._newest is not None and not self._newest.take(part):
+            self._pause_reading()
+        if self._arrival is not None:
+            self._wake()
+
+    def on_message_complete(self) -> None:
+        if self._newest is not None:
+            self._newest.is_whole = True
+        self._lines.clear()  # here, so that what comes behind a chunked body is not the next request's
+        if self._arrival is not None:
+            self._wake()
+
+    async def more(self) -> None:
+        """As `exchange.Wire`."""
+        if self.loss.happened:
+            raise ClientLeft
+        if not self._reading:
+            self._resume_reading()
+        self._arrival = self._loop.create_future()
+        await self._arrival
+        if self.loss.happened:
+            raise ClientLeft
+
+    def _wake(self) -> None:
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None and not arrival.done():
+            arrival.set_result(None)
+
+    def _pause_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        self._reading = True
+        self._transport.resume_reading()
+
+    # answers
+
+    async def _serve(self) -> None:
+        """Answers one request after the other, until the connection ends."""
+        try:
+            while not self._transport.is_closing():
+                if self._current is None:
+                    self._arrival = self._loop.create_future()
+                    await self._arrival
+                else:
+                    await self._answer(self._current)
+                    self._answered(self._current)
+        except Exception:
+            logger.exception("a connection broke")
+        finally:
+            self._flush()
+            self._transport.close()
+
+    def _answered(self, exchange: Exchange) -> None:
+        if self._unsent:
+            self._flush()
+        if not (exchange.ended and exchange.keep_alive):  # one that broke off is told so by the connection's end
+            self._transport.close()
             return
-        expected = "http.response.body" if self.response_started else "http.response.start"
-        if message["type"] != expected or self.response_complete:
-            raise RuntimeError(f"unexpected ASGI message {message['type']}")
-        if self.response_started:
-            self._write(message.get("body", b""), more=message.get("more_body", False))
-        else:
-            self._begin(message["status"], [*self.default_headers, *message.get("headers", ())])
+        if not self._reading:
+            self._resume_reading()
+        self._current = self._waiting.popleft() if self._waiting else None
+        if self._current is None:
+            if exchange.is_whole:  # nothing of it is still to come, and who is idle keeps no body
+                self._newest = None
+            self._idle_since_s = self._loop.time()
+            if self._idle_timer is None:
+                self._idle_timer = self._loop.call_later(self._keep_alive_s, self._look_whether_idle)
 
-    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """The head, which is written with the first of the body. Raises RuntimeError for what would split it."""
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        said = dict(headers)
-        if HEADER_RE.search(b"".join(said)) or HEADER_VALUE_RE.search(b"".join([value for _, value in headers])):
-            raise RuntimeError("a header that HTTP cannot carry")
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        if b"close" in said.get(b"connection", b"").lower():
-            self.keep_alive = False
-        elif not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        length = said.get(b"content-length")
-        self.chunked_encoding = length is None and self.scope["method"] != "HEAD" and status not in _WITHOUT_BODY
-        self.expected_content_length = int(length or 0)
-        if self.chunked_encoding:
-            lines.append(b"transfer-encoding: chunked\r\n")
-        self._unsent.append(b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines)))
-
-    def _write(self, body: bytes, *, more: bool) -> None:
-        if self.scope["method"] == "HEAD":
-            body = b""
-            self.expected_content_length = 0
-        elif self.chunked_encoding:
-            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            if not more:
-                body += b"0\r\n\r\n"
+    def _look_whether_idle(self) -> None:
+        """Ends an idle connection. A busy one is looked at again after its next response."""
+        self._idle_timer = None
+        if self._idle_since_s is None:
+            return
+        left_s = self._idle_since_s + self._keep_alive_s - self._loop.time()
+        if left_s > 0:
+            self._idle_timer = self._loop.call_later(left_s, self._look_whether_idle)
         else:
-            self.expected_content_length -= len(body)
-            if self.expected_content_length < 0 or (self.expected_content_length and not more):
-                raise RuntimeError("a body that is not as long as its content-length")
-        self._unsent.append(body)
-        self._unsent_bytes += len(body)
-        if not more:
-            self._flush()
-            self._end()
-        elif self._unsent_bytes > HIGH_WATER_LIMIT:
-            self._flush()
-        elif not self._will_flush:
-            self._will_flush = True
+            self._transport.close()
+
+    # bytes out
+
+    def address(self, of: Literal["peername", "sockname"]) -> tuple[str, int]:
+        """As `exchange.Wire`."""
+        host, port, *_ = self._transport.get_extra_info(of)
+        return host, port
+
+    def server_lines(self) -> bytes:
+        """As `exchange.Wire`."""
+        if self._headers is not self._server.default_headers:  # another list each second
+            self._headers = self._server.default_headers
+            self._server_lines = b"".join([b"%b: %b\r\n" % header for header in self._headers])
+        return self._server_lines
+
+    def write(self, data: bytes) -> None:
+        """As `exchange.Wire`."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def write_along(self, data: bytes) -> None:
+        """As `exchange.Wire`."""
+        if not self._unsent:
             self._loop.call_soon(self._flush)
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+        if self._unsent_bytes > HIGH_WATER_LIMIT:
+            self._flush()
 
     def _flush(self) -> None:
-        """Sends what was written in this turn of the loop: events that came together leave together."""
-        self._will_flush = False
-        data = b"".join(self._unsent)
-        if data and not self.transport.is_closing():
-            self.transport.write(data)
-        self._unsent.clear()
-        self._unsent_bytes = 0
+        if self._unsent:
+            self.write(b"".join(self._unsent))
+            self._unsent.clear()
+            self._unsent_bytes = 0
 
-    def _end(self) -> None:
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
+    def pause_writing(self) -> None:
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        self.is_full = False
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    async def emptied(self) -> None:
+        """As `exchange.Wire`."""
+        while self.is_full:
+            self._room = self._loop.create_future()
+            await self._room
+
+
+class _Names(dict[bytes, str]):
+    """Header names as they are sent, in lower case. There are few, and a stranger who sends others fills nothing."""
+
+    def __missing__(self, name: bytes) -> str:
+        known = name.decode("latin-1").lower()
+        if len(self) < 1_024 and len(name) < 64:
+            self[name] = known
+        return known
+
+
+_NAMES = _Names()
+
+
+def _path(target: str) -> str:
+    """Of a request's target, which for most of them is nothing else. Raises httptools.HttpParserError."""
+    if target[0] == "/" and "?" not in target and "%" not in target and "#" not in target:
+        return target
+    return unquote(httptools.parse_url(target.encode("latin-1")).path.decode("latin-1"))

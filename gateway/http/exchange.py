@@ -1,72 +1,103 @@
-"""One HTTP request and its response on bare ASGI: no framework, no middleware, no copies."""
+"""One HTTP request and its response: no framework, no middleware, no copies."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from types import TracebackType
-from typing import Any
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
 import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.core.errors import InvalidRequest, RequestTooLarge, ThriftgateError, Unavailable, UnsupportedEncoding
 from gateway.dialects.served.api import OPENAI, Api, bug, openai_failure
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from gateway.http.departure import Departure, Loss
 
 _MAX_DEPTH = 200
 _WRITABLE_DEPTH = 254
+_UNASKED_BYTES = 65_536
+"""Of a body may come before anybody has asked for it."""
+_WITHOUT_BODY = frozenset({204, 304})
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
 
 
-class Exchange:
-    """Request in, response out. Every response carries `x-request-id` and, once they are known, `limit_headers`; `api`
-    says how its errors look."""
+class Wire(Protocol):
+    """The connection that an exchange is on. `task` answers it; `is_full` while the client reads more slowly than is
+    written."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.id = f"req_{secrets.token_hex(16)}"
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.headers: Mapping[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+    loss: Loss
+    task: asyncio.Task[None]
+    is_full: bool
+
+    async def more(self) -> None:
+        """Reads on, and waits until something has come. Raises ClientLeft."""
+
+    async def emptied(self) -> None:
+        """Waits while it `is_full`."""
+
+    def address(self, of: Literal["peername", "sockname"]) -> tuple[str, int]:
+        """Of the client, or the server's own."""
+
+    def server_lines(self) -> bytes:
+        """The headers that every response has: the date."""
+
+    def write(self, data: bytes) -> None:
+        """At once; nothing to who has left."""
+
+    def write_along(self, data: bytes) -> None:
+        """With what else is written in this turn of the loop: events that come together leave together."""
+
+
+class Exchange:
+    """Request in, response out. `target` is the path as it was sent, with its query. Every response carries the
+    request's `id` and, once they are known, `limit_headers`; `api` says how its errors look.
+
+    `take` and `is_whole` are the connection's. A request that says how long it is may be refused before it has come;
+    `room_bytes` is how much of it may come before the client has to wait.
+    """
+
+    def __init__(
+        self, wire: Wire, method: str, path: str, target: str, headers: Mapping[str, str], *, keep_alive: bool
+    ) -> None:
+        self.id = f"req_{os.urandom(16).hex()}"
+        self.method = method
+        self.path = path
+        self.target = target
+        self.headers = headers
+        self.keep_alive = keep_alive
         self.api: Api = OPENAI
         self.limit_headers: Mapping[str, str] = {}
+        self.is_whole = False
+        self.room_bytes = _UNASKED_BYTES
         self.started = False
-        self._receive = receive
-        self._send = send
-        self._loss: Loss | None = (scope.get("extensions") or {}).get(LOSS)
+        self.ended = False
+        self._wire = wire
+        self._parts: list[bytes] = []
+        self._come_bytes = 0
 
-    def declares_more_than(self, max_bytes: int) -> bool:
-        """Whether the request says itself that its body is larger."""
-        length = self.headers.get("content-length", "")
-        return length.isdecimal() and int(length) > max_bytes
+    def take(self, part: bytes) -> bool:
+        """The next of the body; whether there is room for more."""
+        if not self.ended:
+            self._parts.append(part)
+            self._come_bytes += len(part)
+        return self.ended or self._come_bytes <= self.room_bytes
 
     async def body(self, max_bytes: int) -> bytes:
         """The whole body. Raises RequestTooLarge, UnsupportedEncoding, ClientLeft."""
-        if self.headers.get("content-encoding", "identity").lower() != "identity":
+        encoding = self.headers.get("content-encoding")
+        if encoding is not None and encoding.lower() != "identity":
             raise UnsupportedEncoding("Send the body uncompressed, without `Content-Encoding`.")
-        if self.declares_more_than(max_bytes):
+        if not self.is_whole:
+            await self._come(max_bytes)
+        if self._come_bytes > max_bytes:
             raise _too_large(max_bytes)
-        parts: list[bytes] = []
-        received = 0
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            parts.append(message.get("body", b""))
-            received += len(parts[-1])
-            if received > max_bytes:
-                raise _too_large(max_bytes)
-            if not message.get("more_body", False):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(self._parts)
 
     async def json(self, max_bytes: int) -> Any:
         """The body as JSON (RFC 8259: no NaN, no trailing commas). Raises InvalidRequest too."""
@@ -75,26 +106,35 @@ class Exchange:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise InvalidRequest(f"The body is not valid JSON: {error}.") from error
-        if _is_too_deep(raw, value):
+        if raw.count(b"[") + raw.count(b"{") > _MAX_DEPTH and _is_too_deep(value):
             raise InvalidRequest(f"The body is nested more than {_MAX_DEPTH} levels deep.")
         return value
 
     async def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """A whole response."""
-        await self.start(status, {**headers, "content-length": str(len(body))})
-        await self._send({"type": "http.response.body", "body": body})
+        if self._wire.is_full:
+            await self._wire.emptied()
+        self.started = self.ended = True
+        framing = "" if status in _WITHOUT_BODY else f"content-length: {len(body)}"
+        head = self._head(status, headers, framing)
+        self._wire.write(head if self.method == "HEAD" else head + body)
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """A response in pieces; not for HEAD."""
+        if self._wire.is_full:
+            await self._wire.emptied()
         self.started = True
-        said = {**headers, **self.limit_headers}
-        pairs = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in said.items()]
-        pairs.append((b"x-request-id", self.id.encode()))
-        if self.api is not OPENAI:
-            pairs.append((self.api.request_id_header.encode(), self.id.encode()))
-        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+        self._wire.write_along(self._head(status, headers, "transfer-encoding: chunked"))
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        """The next piece, and with no `more` the end."""
+        if self._wire.is_full:
+            await self._wire.emptied()
+        piece = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        if not more:
+            self.ended = True
+            piece += b"0\r\n\r\n"
+        self._wire.write_along(piece)
 
     async def fail(self, error: ThriftgateError) -> None:
         """An error as the API's JSON, with the headers both vendors' SDKs obey."""
@@ -105,103 +145,40 @@ class Exchange:
         body = orjson.dumps(self.api.failure(bug(), self.id))
         await self.respond(500, {"content-type": "application/json"}, body)
 
-    def tagged(self, send: Send) -> Send:
-        """For an application behind: its response carries the id as well."""
-
-        async def tagged(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.started = True
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
-            await send(message)
-
-        return tagged
-
     def departure(self) -> Departure:
         """Watches for the client leaving, once the body has been read."""
-        return Departure(self._receive, self._loss)
+        return Departure(self._wire.loss, self._wire.task)
 
+    def address(self, of: Literal["peername", "sockname"]) -> tuple[str, int]:
+        """Of the client, or the server's own."""
+        return self._wire.address(of)
 
-LOSS = "thriftgate.loss"
-"""The name under which a server that can tell of it puts a connection's `Loss` into the scope's extensions."""
+    async def _come(self, max_bytes: int) -> None:
+        """Returns when all of the body is there, or more than is wanted. Raises RequestTooLarge, ClientLeft."""
+        declared = self.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > max_bytes:
+            raise _too_large(max_bytes)
+        self.room_bytes = max_bytes
+        if self.headers.get("expect", "").lower() == "100-continue":
+            self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not self.is_whole and self._come_bytes <= max_bytes:
+            await self._wire.more()
 
-
-class Loss:
-    """Of a connection. Whoever watches is called when it happens, or at once if it has; requests of one connection
-    follow each other, so there is one watcher at most."""
-
-    __slots__ = ("_call", "_happened")
-
-    def __init__(self) -> None:
-        self._happened = False
-        self._call: Callable[[], None] | None = None
-
-    def watch(self, call: Callable[[], None] | None) -> None:
-        """None: nobody watches any longer."""
-        self._call = call
-        if self._happened and call is not None:
-            call()
-
-    def happen(self) -> None:
-        self._happened = True
-        if self._call is not None:
-            self._call()
-
-
-class Departure:
-    """Cancels the task inside `async with` when the client leaves, and swallows that one cancellation.
-
-    ASGI tells of a disconnect only to whoever receives, and uvicorn lets the task run on: without this, an upstream
-    would go on producing tokens for nobody (litellm #13774). Disarm before the last byte is sent: from then on the
-    server reports a disconnect for every finished response. Where the server tells of a `loss` by itself, nobody has
-    to wait for it.
-    """
-
-    def __init__(self, receive: Receive, loss: Loss | None = None) -> None:
-        self._receive = receive
-        self._loss = loss
-        self._watch: asyncio.Task[None] | None = None
-        self.left = False
-        self._needed: Callable[[], bool] | None = None
-
-    async def __aenter__(self) -> Departure:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._cancelling = task.cancelling()
-        if self._loss is not None:
-            self._loss.watch(self._leave)
-        else:
-            self._watch = asyncio.ensure_future(self._wait())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.disarm()
-        if not self.left:
-            return False
-        others = self._task.uncancel() > self._cancelling  # a shutdown that cancels too must get through
-        return kind is asyncio.CancelledError and not others
-
-    def hold(self, needed: Callable[[], bool]) -> None:
-        """As `flow.shared_flight.Client`."""
-        self._needed = needed
-
-    def disarm(self) -> None:
-        if self._loss is not None:
-            self._loss.watch(None)
-        if self._watch is not None:
-            self._watch.cancel()
-
-    async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._leave()
-
-    def _leave(self) -> None:
-        self.left = True
-        if self._needed is None or not self._needed():
-            self._task.cancel()
+    def _head(self, status: int, headers: Mapping[str, str], framing: str) -> bytes:
+        """Raises ValueError for what would make two headers of one."""
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"{name}: {value}" for name, value in self.limit_headers.items()] if self.limit_headers else ()
+        lines.append(f"x-request-id: {self.id}")
+        if self.api is not OPENAI:
+            lines.append(f"{self.api.request_id_header}: {self.id}")
+        if not self.keep_alive:
+            lines.append("connection: close")
+        if framing:
+            lines.append(framing)
+        if _CONTROL.search("".join(lines)):
+            raise ValueError("a header that HTTP cannot carry")
+        said = "\r\n".join(lines).encode("latin-1", "replace")
+        return b"%b%b%b\r\n\r\n" % (STATUS_LINE[status], self._wire.server_lines(), said)
 
 
 def error_headers(error: ThriftgateError) -> dict[str, str]:
@@ -228,10 +205,8 @@ def error_body(error: ThriftgateError) -> bytes:
     return orjson.dumps(openai_failure(error))
 
 
-def _is_too_deep(raw: bytes, value: Any) -> bool:
+def _is_too_deep(value: Any) -> bool:
     """orjson reads 1,024 levels and writes 254. What is read must be writable, and leave room for what wraps it."""
-    if raw.count(b"[") + raw.count(b"{") <= _MAX_DEPTH:
-        return False
     for _ in range(_WRITABLE_DEPTH - _MAX_DEPTH):
         value = [value]
     try:

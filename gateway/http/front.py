@@ -1,4 +1,4 @@
-"""The ASGI application: the hot routes are answered here on bare ASGI, everything else by FastAPI behind it.
+"""What the server is given: the hot routes are answered here, everything else by FastAPI behind.
 
 FastAPI costs about 50 µs a request that chat completions need not pay (PERFORMANCE study, 2026-11-23).
 """
@@ -12,15 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.core.errors import MethodNotAllowed, RequestTooLarge, ThriftgateError
+from gateway.core.errors import MethodNotAllowed, ThriftgateError
 from gateway.dialects.served.api import OPENAI, Api
-from gateway.http.exchange import ClientLeft, Exchange, Receive, Scope, Send, stopping
+from gateway.http.behind import Asgi, Receive, Scope, Send, answer_behind
+from gateway.http.exchange import ClientLeft, Exchange, stopping
 
 Handler = Callable[[Exchange], Awaitable[None]]
 logger = logging.getLogger("thriftgate")
 _SETTLE_S = 5.0
-MAX_BEHIND_BYTES = 16 * 1024
-"""Of a request's body behind the hot routes, where nobody has much to say."""
 
 
 class Lifetime(Protocol):
@@ -46,7 +45,7 @@ class Front:
     def __init__(
         self,
         routes: Mapping[str, Route],
-        behind: Callable[[Scope, Receive, Send], Awaitable[None]],
+        behind: Asgi,
         lifetime: Lifetime,
     ) -> None:
         self.routes = routes
@@ -55,19 +54,12 @@ class Front:
         self._behind = behind
         self._lifetime = lifetime
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-            return
-        if scope["type"] != "http":
-            raise RuntimeError("only HTTP is served; start uvicorn with ws='none'")
-        exchange = Exchange(scope, receive, send)
+    async def answer(self, exchange: Exchange) -> None:
+        """Whatever happens; without an end only if it must break off what it has started."""
         route = self.routes.get(exchange.path)
         try:
             if route is None:
-                if exchange.declares_more_than(MAX_BEHIND_BYTES):
-                    raise RequestTooLarge(f"{exchange.path} takes at most {MAX_BEHIND_BYTES} bytes.")
-                await self._behind(scope, receive, exchange.tagged(send))
+                await answer_behind(self._behind, exchange)
                 return
             exchange.api = route.api
             if exchange.method != "POST":
@@ -76,27 +68,25 @@ class Front:
             try:
                 await route.handle(exchange)
             finally:
-                self._leave()
+                self.in_flight -= 1
+                if self._last_left is not None and not self.in_flight:
+                    self._last_left.set()
         except ThriftgateError as error:
             await exchange.fail(error)
         except ClientLeft:
             pass
         except asyncio.CancelledError:  # the server's: its patience with who runs at its stop is over
             if not exchange.started:
-                await exchange.fail(stopping())  # and no more: uvicorn would print a traceback for the cancellation
+                await exchange.fail(stopping())
         except Exception:
             logger.exception("request %s failed", exchange.id)
-            if exchange.started:
-                raise
-            await exchange.crash()
+            if not exchange.started:
+                await exchange.crash()
 
-    def _leave(self) -> None:
-        self.in_flight -= 1
-        if self._last_left is not None and not self.in_flight:
-            self._last_left.set()
-
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's lifespan. A start that fails is reported to the server, which then exits."""
+        if scope["type"] != "lifespan":
+            raise RuntimeError("requests come through `answer`; start uvicorn with http=Connection")
         await receive()
         try:
             await self._lifetime.start()

@@ -13,7 +13,8 @@ from gateway.dialects.served.api import bug
 from gateway.dialects.served.rendering import Rendering
 from gateway.flow.call import Call, Trail
 from gateway.flow.pipeline import Answer, Pipeline
-from gateway.http.exchange import Departure, Exchange, stopping
+from gateway.http.departure import Departure
+from gateway.http.exchange import Exchange, stopping
 from gateway.ports import Standing
 
 _SSE = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -24,7 +25,7 @@ logger = logging.getLogger("thriftgate")
 async def respond(exchange: Exchange, pipeline: Pipeline, call: Call, rendering: Rendering) -> None:
     """Serve one call. A failure before the first chunk is a real HTTP status; the caller's task is cancelled, and the
     upstream closed, when the client leaves."""
-    async with exchange.departure() as departure:
+    with exchange.departure() as departure:
         try:
             async with pipeline.serve(call, departure) as answer:
                 if call.chat.stream:

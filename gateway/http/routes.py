@@ -102,7 +102,7 @@ class HotRoutes:
         try:
             request = parse_embeddings(await exchange.json(self.max_body_bytes))
             call = EmbeddingsCall(exchange.id, service, request, started_s, asked_at_s)
-            async with exchange.departure() as departure:
+            with exchange.departure() as departure:
                 embedded = await self.embeddings.serve(call)
                 departure.disarm()
                 headers = {

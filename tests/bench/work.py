@@ -4,8 +4,8 @@
 
 Counts do not depend on how fast a machine is or who else uses it, so a test can hold them. Counted is what runs on the
 loop's thread of a whole gateway behind its own HTTP server: calls of Python functions and of C functions from Python
-(cProfile), tasks that are made, and commands that Valkey has heard. The CPU is told as a ratio to a bare ASGI route on
-the same server, in turns.
+(cProfile), tasks that are made, and commands that Valkey has heard. The CPU is told as a ratio to a bare route on the
+same server, in turns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from redis import Redis
 
 from gateway.adapters.valkey_child import url_of
 from gateway.app import Gateway
-from gateway.http_server import Asgi, HttpServer
+from gateway.http.exchange import Exchange
+from gateway.http.front import Front
+from gateway.http_server import HttpServer
 from gateway.settings import load
 from tests.bench.contestants import KEY
 from tests.bench.lockstep import Client, Lockstep, providing
@@ -133,7 +135,7 @@ async def counting(service: Mapping[str, Any] = {}, **settings: Any) -> AsyncIte
         gateway = _gateway(Path(folder), base_url, {"services": services, **settings})
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         threads = stack.enter_context(ThreadPoolExecutor(CONNECTIONS))
-        server = HttpServer(beside_bare(gateway.asgi), 5.0, lambda: None, started.set)
+        server = HttpServer(BesideBare(gateway.front), 5.0, lambda: None, started.set)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         await started.wait()
         try:
@@ -159,20 +161,21 @@ def _gateway(folder: Path, base_url: str, settings: Mapping[str, Any]) -> Gatewa
     return Gateway(load(file, {}))
 
 
-def beside_bare(asgi: Asgi) -> Asgi:
-    """The same, and a route that reads its request and answers 1 kB: what uvicorn alone takes."""
+class BesideBare:
+    """The same, and a route that reads its request and answers 1 kB: what the server alone takes."""
 
-    async def either(scope: Any, receive: Any, send: Any) -> None:
-        if scope.get("path") != "/bare":
-            await asgi(scope, receive, send)
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._front(scope, receive, send)
+
+    async def answer(self, exchange: Exchange) -> None:
+        if exchange.path != "/bare":
+            await self._front.answer(exchange)
             return
-        while (await receive())["more_body"]:
-            pass
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b" " * 1_000})
-
-    return either
+        await exchange.body(1 << 20)
+        await exchange.respond(200, {"content-type": "application/json"}, b" " * 1_000)
 
 
 def bare(client: Client) -> None:

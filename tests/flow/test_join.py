@@ -11,7 +11,7 @@ from gateway.core.events import RequestFinished
 from gateway.core.options import Options
 from gateway.flow import shared_flight
 from gateway.flow.call import Call
-from gateway.http.exchange import Departure, Loss
+from gateway.http.departure import Departure, Loss
 from tests.flow.asking import Script, Walk, call, heard, walk
 
 MANY = 200
@@ -191,16 +191,19 @@ async def test_a_reader_too_far_behind_is_told_so_and_newcomers_fly_anew(monkeyp
     assert len(asking.provider.asked) == 1
 
 
-async def nothing_more() -> dict[str, object]:
-    raise AssertionError("the connection tells of its loss by itself")
+def departure_at(loss: Loss) -> Departure:
+    task = asyncio.current_task()
+    assert task is not None
+    return Departure(loss, task)
 
 
 async def at_http(asking: Walk, call: Call, loss: Loss) -> str | None:
     """As a hot route asks: inside a departure. None: the client has left."""
-    async with Departure(nothing_more, loss) as departure, asking.pipeline.serve(call, departure) as answer:
-        completion = assemble(await heard(answer)) if call.chat.stream else await answer.whole()
-        content: str = completion["choices"][0]["message"]["content"]
-        return content
+    with departure_at(loss) as departure:
+        async with asking.pipeline.serve(call, departure) as answer:
+            completion = assemble(await heard(answer)) if call.chat.stream else await answer.whole()
+            content: str = completion["choices"][0]["message"]["content"]
+            return content
     return None
 
 
@@ -246,13 +249,11 @@ async def test_who_leaves_a_stream_between_two_chunks_is_not_waited_for() -> Non
     loss, left = Loss(), asyncio.Event()
 
     async def reads_slowly() -> None:
-        async with (
-            Departure(nothing_more, loss) as departure,
-            asking.pipeline.serve(call("1"), departure) as it,
-        ):
-            await it.more()
-            left.set()
-            await asyncio.Event().wait()
+        with departure_at(loss) as departure:
+            async with asking.pipeline.serve(call("1"), departure) as it:
+                await it.more()
+                left.set()
+                await asyncio.Event().wait()
 
     first = asyncio.ensure_future(reads_slowly())
     await left.wait()

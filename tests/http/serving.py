@@ -1,19 +1,21 @@
-"""Any ASGI application on a real uvicorn and a real socket, and a client that says exactly what it is told to."""
+"""What answers exchanges, or any ASGI application, on a real uvicorn and a real socket, and a client that says exactly
+what it is told to."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from inspect import isfunction
 from typing import Any, Literal
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.http.connection import Connection
+from gateway.http.exchange import Exchange
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,24 @@ def _unchunked(raw: bytes) -> bytes:
     return rest[:length] + _unchunked(rest[length + 2 :]) if length else b""
 
 
+class Answering:
+    """An application without a lifespan, whose answers are one function's."""
+
+    def __init__(self, answer: Callable[[Exchange], Awaitable[None]]) -> None:
+        self.answer = answer
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("requests come through `answer`")
+
+
 @asynccontextmanager
 async def serving(
-    app: Any, lifespan: Literal["on", "off"] = "off", http: type[HttpToolsProtocol] = Connection
+    app: Any, lifespan: Literal["on", "off"] = "off", http: type[asyncio.Protocol] = Connection
 ) -> AsyncIterator[Listening]:
-    """The server's settings are those of `thriftgate serve`."""
+    """The server's settings are those of `thriftgate serve`. An `app` that is a function answers exchanges, or with
+    uvicorn's own `http` is an ASGI application."""
+    if isfunction(app) and issubclass(http, Connection):
+        app = Answering(app)
     config = uvicorn.Config(
         app, http=http, ws="none", loop="none", lifespan=lifespan, access_log=False, log_config=None
     )

@@ -2,25 +2,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import orjson
 import pytest
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.core.budget import Budget
 from gateway.core.errors import BudgetExceeded, InvalidRequest, ThriftgateError, UpstreamOverloaded
 from gateway.core.window import WindowRule
-from gateway.http.connection import Connection
-from gateway.http.exchange import ClientLeft, Exchange, Loss, Message, Receive, Scope, Send, error_headers
+from gateway.http.exchange import ClientLeft, Exchange, error_headers
 from tests.http.serving import Listening, Reply, reply, serving
 
 MAX_BYTES = 4_096
 
 
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+async def echo(exchange: Exchange) -> None:
     """Answers with the JSON it was sent."""
-    exchange = Exchange(scope, receive, send)
     try:
         value = await exchange.json(MAX_BYTES)
     except ThriftgateError as error:
@@ -125,9 +121,9 @@ async def test_many_brackets_are_not_many_levels(echoing: Listening) -> None:
 async def test_a_client_that_leaves_while_it_sends_is_told_apart_from_a_short_body() -> None:
     told: asyncio.Future[type[BaseException]] = asyncio.get_running_loop().create_future()
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    async def app(exchange: Exchange) -> None:
         try:
-            await Exchange(scope, receive, send).body(MAX_BYTES)
+            await exchange.body(MAX_BYTES)
         except ClientLeft as left:
             told.set_result(type(left))
 
@@ -168,160 +164,8 @@ def test_headers_say_whether_and_when_to_come_back(error: ThriftgateError, heade
 
 
 async def test_a_header_that_latin_1_cannot_say_breaks_nothing() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await Exchange(scope, receive, send).respond(200, {"x-thriftgate-route-reason": "5 → 7"}, b"")
+    async def app(exchange: Exchange) -> None:
+        await exchange.respond(200, {"x-thriftgate-route-reason": "5 → 7"}, b"")
 
     async with serving(app) as listening:
         assert (await listening.ask("GET", "/")).headers["x-thriftgate-route-reason"] == "5 ? 7"
-
-
-# departure
-
-TOLD_OR_WAITED_FOR = pytest.mark.parametrize("http", [Connection, HttpToolsProtocol], ids=["told", "waited for"])
-
-
-def test_a_loss_is_heard_by_who_watches_and_by_who_comes_too_late() -> None:
-    heard: list[str] = []
-    loss = Loss()
-    loss.watch(lambda: heard.append("answered in time"))
-    loss.watch(None)
-    loss.watch(lambda: heard.append("watching"))
-    loss.happen()
-    loss.watch(lambda: heard.append("too late"))
-    assert heard == ["watching", "too late"]
-
-
-class Left:
-    """An application that waits for ever inside `departure`, and what became of it."""
-
-    def __init__(self) -> None:
-        self.waiting = asyncio.Event()
-        self.cancelled = asyncio.Event()
-        self.after: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
-        await exchange.body(MAX_BYTES)
-        async with exchange.departure():
-            try:
-                self.waiting.set()
-                await asyncio.get_running_loop().create_future()
-            except asyncio.CancelledError:
-                self.cancelled.set()
-                raise
-        task = asyncio.current_task()
-        assert task is not None
-        self.after.set_result(task.cancelling())
-
-
-@TOLD_OR_WAITED_FOR
-async def test_a_client_that_leaves_cancels_the_work_and_nothing_else(http: type[HttpToolsProtocol]) -> None:
-    app = Left()
-    async with serving(app, http=http) as listening:
-        _, writer = await listening.connect()
-        writer.write(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{}")
-        await app.waiting.wait()
-        writer.close()
-        await app.cancelled.wait()
-        assert await app.after == 0
-
-
-@TOLD_OR_WAITED_FOR
-async def test_nothing_is_cancelled_after_the_last_byte(http: type[HttpToolsProtocol]) -> None:
-    client_gone = asyncio.Event()
-    finished: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
-        await exchange.body(MAX_BYTES)
-        try:
-            async with exchange.departure() as departure:
-                departure.disarm()
-                await exchange.respond(200, {}, b"done")
-                await client_gone.wait()
-            finished.set_result(True)
-        except asyncio.CancelledError:
-            finished.set_result(False)
-            raise
-
-    async with serving(app, http=http) as listening:
-        answer = await listening.ask("POST", "/", b"{}")
-        client_gone.set()
-        assert answer.body == b"done"
-        assert await finished
-
-
-class Client:
-    """The client's side of ASGI: `receive` waits until the client leaves."""
-
-    def __init__(self) -> None:
-        self.leaves = asyncio.Event()
-
-    async def receive(self) -> Message:
-        await self.leaves.wait()
-        return {"type": "http.disconnect"}
-
-    def exchange(self) -> Exchange:
-        async def send(message: Message) -> None:
-            raise AssertionError(f"nothing is sent here: {message}")
-
-        return Exchange({"method": "POST", "path": "/", "headers": []}, self.receive, send)
-
-
-async def wait_inside(client: Client, inside: asyncio.Event) -> str:
-    async with client.exchange().departure():
-        inside.set()
-        await asyncio.get_running_loop().create_future()
-    return "went on"
-
-
-async def test_somebody_elses_cancellation_is_not_swallowed() -> None:
-    client, inside = Client(), asyncio.Event()
-    task = asyncio.ensure_future(wait_inside(client, inside))
-    await inside.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def test_a_shutdown_at_the_moment_the_client_leaves_gets_through() -> None:
-    client, inside = Client(), asyncio.Event()
-    task = asyncio.ensure_future(wait_inside(client, inside))
-    await inside.wait()
-    client.leaves.set()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert task.cancelling() == 1
-
-
-async def test_a_cancellation_from_before_stays_counted() -> None:
-    client, inside = Client(), asyncio.Event()
-
-    async def cancelled_before() -> tuple[str, int]:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0)
-        return await wait_inside(client, inside), task.cancelling()
-
-    task = asyncio.ensure_future(cancelled_before())
-    await inside.wait()
-    client.leaves.set()
-    assert await task == ("went on", 1)
-
-
-async def test_an_error_inside_is_not_hidden_by_the_client_leaving() -> None:
-    client = Client()
-
-    async def fails_when_cancelled() -> None:
-        async with client.exchange().departure():
-            client.leaves.set()
-            try:
-                await asyncio.get_running_loop().create_future()
-            except asyncio.CancelledError:
-                raise RuntimeError("while closing") from None
-
-    with pytest.raises(RuntimeError, match="while closing"):
-        await fails_when_cancelled()

@@ -13,7 +13,8 @@ from gateway.core.errors import LimitExceeded
 from gateway.core.plan import Catalog
 from gateway.http.admin import Metrics, admin_app
 from gateway.http.auth import Keyring
-from gateway.http.exchange import Exchange, Message
+from gateway.http.behind import Message
+from gateway.http.exchange import Exchange
 from gateway.http.front import Front, Route
 from gateway.http.serving import Readiness, Serving
 from gateway.service_catalog import ANONYMOUS

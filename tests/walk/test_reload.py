@@ -92,7 +92,7 @@ async def test_an_old_generation_is_forgotten_with_its_last_request(
     ticks = asyncio.Semaphore(0)
     openai_upstream.always(loopback.Gated(ticks, loopback.Answer("one two")))
     async with running(tmp_path, with_shop(four_providers)) as gateway:
-        old = weakref.ref(gateway.gateway.asgi.routes["/v1/chat/completions"].handle)
+        old = weakref.ref(gateway.gateway.front.routes["/v1/chat/completions"].handle)
         stream = asyncio.ensure_future(streamed(gateway, "question"))
         await openai_upstream.arrival()
         await gateway.gateway.reload()
