@@ -144,7 +144,8 @@ class JournaledLedger:
         if hold.id in self._books.open:  # else it is settled already
             self._write(self._entry("settle", hold, actual))
         await self._inner.settle(hold, actual)
-        self._note_backlog()
+        if self._inner.is_behind != (self._books.behind_since_s is not None):
+            self._note_backlog()
 
     async def standing(self, payer: Payer) -> tuple[Standing, ...]:
         return await self._inner.standing(payer)
@@ -214,11 +215,10 @@ class JournaledLedger:
             self._inner.recount(hold, entry.amount)
 
     def _note_backlog(self) -> None:
-        behind = self._inner.is_behind
-        if behind != (self._books.behind_since_s is not None):
-            now_s = self._clock.unix_s()
-            self._file.append({"type": "behind" if behind else "even", "at": now_s})
-            self._books.behind_since_s = now_s if behind else None
+        """It has begun to wait for Redis, or waits no longer."""
+        behind, now_s = self._inner.is_behind, self._clock.unix_s()
+        self._file.append({"type": "behind" if behind else "even", "at": now_s})
+        self._books.behind_since_s = now_s if behind else None
 
     def _damaged(self, damage: Damage) -> None:
         self._observer.tell(Degraded("ledger_file", str(damage)))

@@ -39,7 +39,9 @@ _Kinds = tuple[Rate, Rate, Rate, Rate, Rate, Rate, Rate]
 def _total(rates: _Kinds[Rate], usage: Usage) -> Rate:
     """Of all tokens, each at its rate."""
     input_rate, output_rate, read, write, write_1h, audio_input, audio_output = rates
-    if usage.is_plain:
+    if not (
+        usage.cache_read_tokens or usage.cache_write_tokens or usage.audio_input_tokens or usage.audio_output_tokens
+    ):
         return input_rate * usage.input_tokens + output_rate * usage.output_tokens
     return (
         input_rate * (usage.uncached_tokens - usage.audio_input_tokens)

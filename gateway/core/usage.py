@@ -29,13 +29,6 @@ class Usage:
     audio_output_tokens: int = 0
 
     @property
-    def is_plain(self) -> bool:
-        """Whether all input and all output is of the usual kind."""
-        return not (
-            self.cache_read_tokens or self.cache_write_tokens or self.audio_input_tokens or self.audio_output_tokens
-        )
-
-    @property
     def uncached_tokens(self) -> int:
         """Input tokens billed at the full input price."""
         return self.input_tokens - self.cache_read_tokens - self.cache_write_tokens
@@ -70,13 +63,13 @@ class Usage:
         """
         input_tokens = _count(usage.get("prompt_tokens"))
         output_tokens = _count(usage.get("completion_tokens"))
-        prompt_details = _object(usage.get("prompt_tokens_details"))
-        completion_details = _object(usage.get("completion_tokens_details"))
-        if not (any(prompt_details.values()) or any(completion_details.values())):
+        prompt_details = _details(usage.get("prompt_tokens_details"))
+        completion_details = _details(usage.get("completion_tokens_details"))
+        if not (prompt_details or completion_details):
             return cls(input_tokens, output_tokens)
         cache_read = min(_count(prompt_details.get("cached_tokens")), input_tokens)
         cache_write = min(_count(prompt_details.get("cache_write_tokens")), input_tokens - cache_read)
-        written = _object(prompt_details.get("cache_write_tokens_details"))
+        written = _details(prompt_details.get("cache_write_tokens_details"))
         return cls(
             input_tokens,
             output_tokens,
@@ -119,8 +112,9 @@ def _if_any(field: str, tokens: int) -> dict[str, int]:
     return {field: tokens} if tokens else {}
 
 
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _details(value: object) -> Mapping[str, Any]:
+    """What an object says; nothing if that is all zeros, or it is none."""
+    return value if value and isinstance(value, dict) and any(value.values()) else {}
 
 
 def _count(value: object) -> int:
