@@ -73,7 +73,8 @@ class ProviderParts:
             base_url = at.base_url or _BASE_URLS[settings.kind]
             host = self.fleet.host(_host_id(name, base_url, at.api_key), f"{urlsplit(base_url).netloc} ({number})")
             hosts.append((host, self._at(name, base_url, at.api_key, loaded, deadlines)))
-        return Hosts(self.fleet, hosts, lambda: self._concurrency(settings), settings.max_wait_s)
+        at_once = self._concurrency(settings)
+        return Hosts(self.fleet, hosts, lambda: at_once, settings.max_wait_s)
 
     def _at(self, name: str, base_url: str, api_key: str | None, loaded: Loaded, deadlines: Deadlines) -> Provider:
         settings = loaded.settings.providers[name]

@@ -22,12 +22,10 @@ class Breaker:
 
     threshold: int = 3
     open_s: float = 1.0
+    is_closed: bool = field(default=True, init=False)
+    """For reading: nearly every request asks, and nothing else of a closed one."""
     _failures: int = field(default=0, init=False)
-    _open_until_s: float | None = field(default=None, init=False)
-
-    @property
-    def is_closed(self) -> bool:
-        return self._open_until_s is None
+    _open_until_s: float = field(default=0.0, init=False)
 
     def is_open(self, now_s: float) -> bool:
         """Whether a call now would be refused. Asking claims nothing."""
@@ -35,28 +33,29 @@ class Breaker:
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until the next call may go; 0 when one may go now."""
-        return 0.0 if self._open_until_s is None else max(0.0, self._open_until_s - now_s)
+        return 0.0 if self.is_closed else max(0.0, self._open_until_s - now_s)
 
     def allows(self, now_s: float) -> bool:
         """Whether the caller may go now. In a half-open breaker a True is the probe, given to one caller only."""
         if self.is_open(now_s):
             return False
-        if self._open_until_s is not None:
+        if not self.is_closed:
             self._open_until_s = now_s + self.open_s
         return True
 
     def succeeded(self) -> bool:
         """A call was answered. True when this closed the breaker."""
-        closed_now = self._open_until_s is not None
+        closed_now = not self.is_closed
         self._failures = 0
-        self._open_until_s = None
+        self.is_closed = True
         return closed_now
 
     def failed(self, now_s: float) -> bool:
         """A call was not answered. True when this opened a closed breaker."""
         self._failures += 1
-        if self._open_until_s is None and self._failures < self.threshold:
+        if self.is_closed and self._failures < self.threshold:
             return False
-        opened_now = self._open_until_s is None
+        opened_now = self.is_closed
+        self.is_closed = False
         self._open_until_s = now_s + self.open_s
         return opened_now

@@ -28,8 +28,10 @@ class PeakEwma:
 
     def observe(self, took_s: float, now_s: float) -> None:
         """An answer began after `took_s`."""
-        kept = self._kept(now_s)
-        self._cost_s = took_s if took_s > self._cost_s else took_s * (1 - kept) + self._cost_s * kept
+        if took_s > self._cost_s:
+            self._cost_s = took_s
+        else:
+            self._cost_s = took_s + (self._cost_s - took_s) * self._kept(now_s)
         self._at_s = now_s
 
     def load(self, in_flight: int, now_s: float) -> float:

@@ -67,7 +67,8 @@ class Dispatch:
 
     async def open(self, trail: Trail, plan: Plan) -> Flight:
         """A flight that has taken off. Whoever opens it lands it."""
-        self._set_deadline(trail)
+        if trail.call.options.timeout_s is not None:
+            self._set_deadline(trail, trail.call.options.timeout_s)
         flight = await self._launch(trail, plan)
         if plan.reviewed:
             flight = await self._reviewed(trail, plan, flight)
@@ -85,18 +86,18 @@ class Dispatch:
         finally:
             await shielded(flight.land())
 
-    def _set_deadline(self, trail: Trail) -> None:
+    def _set_deadline(self, trail: Trail, allowed_s: float) -> None:
         """The client's own, which holds for everything: attempts, waits between them, and the last chunk."""
-        allowed_s = trail.call.options.timeout_s
-        if allowed_s is not None:
-            passed_s = self._clock.monotonic_s() - trail.call.started_s
-            trail.ends_at_s = asyncio.get_running_loop().time() + allowed_s - passed_s
+        passed_s = self._clock.monotonic_s() - trail.call.started_s
+        trail.ends_at_s = asyncio.get_running_loop().time() + allowed_s - passed_s
 
     async def _launch(self, trail: Trail, plan: Plan) -> Flight:
         """Once a budget has refused an attempt, only stand-ins and local models are asked: nobody else costs less."""
         failure: ThriftgateError | None = None
-        models, reasons = candidates(plan, self._hosts)
-        trail.passed_over.extend(reasons)
+        models = plan.attempts
+        if len(models) > 1:
+            models, reasons = candidates(plan, self._hosts)
+            trail.passed_over += reasons
         for at, model in enumerate(models):
             if trail.stepped_down and not (model.local or model.name in plan.stand_ins):
                 continue
@@ -112,17 +113,19 @@ class Dispatch:
                     break
         raise failure or Unavailable("No model could be tried.")
 
-    async def _reach_soon(self, trail: Trail, plan: Plan, models: Sequence[Model]) -> Flight:
+    def _reach_soon(self, trail: Trail, plan: Plan, models: Sequence[Model]) -> Awaitable[Flight]:
         """The first of these models; or, where a stream of it is slow to begin, one that is asked beside it."""
-        model = models[0]
-        rung, fallbacks = _rung(plan, model), len(models) - 1
         if self._hedge is None or not trail.call.chat.stream or plan.reviewed:
-            return await self._reach(trail, plan, model, rung, fallbacks)
-        reach = partial(self._reach, trail, plan, model, rung, fallbacks)
-        wait_s, other = self._hedge.wait_s(self._hosts[model.provider], model), self._beside(trail, models)
+            return self._reach(trail, plan, models[0], _rung(plan, models[0]), len(models) - 1)
+        return self._hedged(self._hedge, trail, plan, models)
+
+    async def _hedged(self, hedge: Hedge, trail: Trail, plan: Plan, models: Sequence[Model]) -> Flight:
+        model = models[0]
+        reach = partial(self._reach, trail, plan, model, _rung(plan, model), len(models) - 1)
+        wait_s, other = hedge.wait_s(self._hosts[model.provider], model), self._beside(trail, models)
         if wait_s is None or other is None:
             return await reach()
-        return await self._hedge.fly(wait_s, reach, partial(self._reach_beside, trail, plan, other))
+        return await hedge.fly(wait_s, reach, partial(self._reach_beside, trail, plan, other))
 
     def _beside(self, trail: Trail, models: Sequence[Model]) -> Model | None:
         """The same model if another host could be asked for it, else the next one of its tier."""

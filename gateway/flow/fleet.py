@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from gateway.core.breaker import Breaker
 from gateway.core.busy_time import BusyTime
 from gateway.core.gate import Gate
 from gateway.core.peak_ewma import PeakEwma
-from gateway.core.plan import Model
 from gateway.core.recent_times import RecentTimes
 from gateway.core.retry_budget import RetryBudget
 from gateway.core.slot_queue import SlotQueue
@@ -33,7 +33,8 @@ class Lane:
 
 
 class Host:
-    """What is known of one address and key. `name` is for an operator: no key."""
+    """What is known of one address and key. `name` is for an operator: no key. `lanes` are by the model's name, each
+    there from the first time that somebody asks for it."""
 
     def __init__(self, id: str, name: str, rules: BreakerRules) -> None:
         self.id = id
@@ -42,14 +43,7 @@ class Host:
         self.retries = RetryBudget()
         self.queue = SlotQueue()
         self.busy = BusyTime()
-        self._rules = rules
-        self._lanes: dict[str, Lane] = {}
-
-    def lane(self, model: Model) -> Lane:
-        lane = self._lanes.get(model.name)
-        if lane is None:
-            lane = self._lanes[model.name] = Lane(Gate(Breaker(self._rules.failures, self._rules.open_s)))
-        return lane
+        self.lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(Gate(Breaker(rules.failures, rules.open_s))))
 
 
 class Fleet:

@@ -14,7 +14,7 @@ A refusal here is an UpstreamError with `asked` false. It costs no reservation: 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -62,11 +62,11 @@ class Hosts:
     def latency_s(self, model: Model) -> float:
         """How long the model takes to begin, at the host that is fastest; 0 where nothing is known of one."""
         now_s = self._fleet.clock.monotonic_s()
-        return min((host.lane(model).latency.expected_s(now_s) for host, _ in self._hosts), default=0.0)
+        return min((host.lanes[model.name].latency.expected_s(now_s) for host, _ in self._hosts), default=0.0)
 
     def begins_within_s(self, model: Model, share: float) -> float | None:
         """Within what time that share of its streams has begun lately, where that is shortest; None: not known."""
-        times_s = [host.lane(model).begins.quantile_s(share) for host, _ in self._hosts]
+        times_s = [host.lanes[model.name].begins.quantile_s(share) for host, _ in self._hosts]
         return min((time_s for time_s in times_s if time_s is not None), default=None)
 
     def in_queue(self) -> int | None:
@@ -86,7 +86,7 @@ class Hosts:
     def unasked(self, model: Model, asked: Asked) -> int:
         """How many hosts this request could ask now and has not asked."""
         now_s = self._fleet.clock.monotonic_s()
-        return sum(not asked[host.id] and host.lane(model).gate.refusal(now_s) is None for host, _ in self._hosts)
+        return sum(not asked[host.id] and host.lanes[model.name].gate.refusal(now_s) is None for host, _ in self._hosts)
 
     def wait_s(self, model: Model, asked: Asked) -> float:
         """Seconds until this request could be sent for the model, 0 for now; infinite while nobody can say."""
@@ -112,7 +112,7 @@ class Hosts:
     ) -> AsyncIterator[Upstream]:
         """As `ports.Provider.chat`, at the best host, which is then in `asked`."""
         host, provider = self._choose(model, asked)
-        with self._visit(host, model, asked) as visit:
+        with Visit(self._fleet, host, model, self._slots(), asked) as visit:
             visit.streams = chat.stream
             async with provider.chat(chat, model, max_output_tokens, strict=strict) as upstream:
                 visit.sent = True
@@ -123,26 +123,26 @@ class Hosts:
     ) -> Answered:
         """As `ports.Provider.answer`, at the best host, which is then in `asked`."""
         host, provider = self._choose(model, asked)
-        with self._visit(host, model, asked) as visit:
+        with Visit(self._fleet, host, model, self._slots(), asked) as visit:
             answered = await provider.answer(chat, model, max_output_tokens, strict=strict)
             visit.whole()
             return answered
 
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """As `ports.Provider.embed`, at the best host."""
-        asked: Asked = Counter()
+        asked: Asked = defaultdict(int)
         host, provider = self._choose(model, asked)
-        with self._visit(host, model, asked) as visit:
+        with Visit(self._fleet, host, model, self._slots(), asked) as visit:
             answer = await provider.embed(body, model)
             visit.whole()
             return answer
 
     def _choose(self, model: Model, asked: Asked) -> tuple[Host, Provider]:
         only = self._only
-        if only is not None and not asked[only[0].id] and only[0].lane(model).gate.is_clear:
+        if only is not None and not asked[only[0].id] and only[0].lanes[model.name].gate.is_clear:
             return only  # as most have: there is nothing to choose
         now_s = self._fleet.clock.monotonic_s()
-        refusals = [host.lane(model).gate.refusal(now_s) for host, _ in self._hosts]
+        refusals = [host.lanes[model.name].gate.refusal(now_s) for host, _ in self._hosts]
         open_hosts = [row for row, refusal in zip(self._hosts, refusals, strict=True) if refusal is None]
         if not open_hosts:
             raise min(filter(None, refusals), key=lambda refusal: refusal.retry_after_s or 0.0)
@@ -151,8 +151,5 @@ class Hosts:
             raise UpstreamOverloaded("The provider fails too many requests to be asked again.", asked=False)
         return min(
             may_be_asked,
-            key=lambda row: (asked[row[0].id], row[0].lane(model).latency.load(row[0].in_flight, now_s)),
+            key=lambda row: (asked[row[0].id], row[0].lanes[model.name].latency.load(row[0].in_flight, now_s)),
         )
-
-    def _visit(self, host: Host, model: Model, asked: Asked) -> Visit:
-        return Visit(self._fleet, host, model, self._slots()).enter(asked)

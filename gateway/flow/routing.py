@@ -78,6 +78,9 @@ class Routing:
 
     async def plan(self, chat: ChatRequest, options: Options, service: Service, unix_s: float) -> Plan:
         """As `planning.make_plan`; for `auto` with all that is known."""
+        pinned = self._pinned.get((service.name, chat.model))
+        if pinned is not None:
+            return pinned
         if not chat.model.startswith(AUTO):
             return self._of_model(chat, options, service, unix_s)
         known = await self._known(chat, options, service)
@@ -108,10 +111,7 @@ class Routing:
 
     def _of_model(self, chat: ChatRequest, options: Options, service: Service, unix_s: float) -> Plan:
         """Nothing else of a request is in the plan for a model that it names, so there are few of these."""
-        asked = service.name, chat.model
-        plan = self._pinned.get(asked)
-        if plan is None:
-            plan = self._pinned[asked] = make_plan(chat, options, service, self._catalog, unix_s)
+        plan = self._pinned[service.name, chat.model] = make_plan(chat, options, service, self._catalog, unix_s)
         return plan
 
     async def _known(self, chat: ChatRequest, options: Options, service: Service) -> Known:

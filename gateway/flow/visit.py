@@ -21,9 +21,10 @@ FAILED_S = 5.0
 
 class Visit:
     """`with`: in flight from here to the end; an UpstreamError on the way is the host's. `slots` is how many requests
-    the host answers at once, None if that is not known."""
+    the host answers at once, None if that is not known. It is counted in `asked`, and in the host's retry budget."""
 
     __slots__ = (
+        "_asked",
         "_before",
         "_began_s",
         "_begun",
@@ -38,12 +39,13 @@ class Visit:
         "streams",
     )
 
-    def __init__(self, fleet: Fleet, host: Host, model: Model, slots: int | None) -> None:
+    def __init__(self, fleet: Fleet, host: Host, model: Model, slots: int | None, asked: Asked) -> None:
+        self._asked = asked
         self._fleet = fleet
         self._clock = fleet.clock
         self._host = host
         self._model = model
-        self._lane = host.lane(model)
+        self._lane = host.lanes[model.name]
         self._slots = slots
         self._before = host.in_flight
         self._began_s = 0.0
@@ -53,9 +55,8 @@ class Visit:
         self.sent = False
         """Whether the request has left, as far as anybody knows: until then it has taken nobody any time."""
 
-    def enter(self, asked: Asked) -> Visit:
-        """Counted in `asked`, and in the host's retry budget."""
-        host = self._host
+    def __enter__(self) -> Visit:
+        host, asked = self._host, self._asked
         now_s = self._began_s = self._clock.monotonic_s()
         if asked[host.id]:
             host.retries.repeat(now_s)
@@ -67,16 +68,14 @@ class Visit:
         host.busy.enter(now_s)
         return self
 
-    def __enter__(self) -> Visit:
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, UpstreamError):
-            self.failed(error)
-        elif isinstance(error, asyncio.CancelledError):
-            self.sent = True
+        if error is not None:
+            if isinstance(error, UpstreamError):
+                self.failed(error)
+            elif isinstance(error, asyncio.CancelledError):
+                self.sent = True
         now_s = self._clock.monotonic_s()
         if self.sent and not self._begun and not self._failed:
             self._outlived(now_s)

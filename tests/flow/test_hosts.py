@@ -164,7 +164,7 @@ async def test_a_stream_that_was_left_before_it_began_takes_at_least_so_long() -
     async with hosts.chat(CHAT, MODEL, None, strict=False, asked=Counter()):
         stand.clock.now_s += 3.0
     assert hosts.latency_s(MODEL) == 0.0, "of the other"
-    assert stand.fleet.host("0", "").lane(MODEL).latency.expected_s(stand.clock.now_s) == 3.0
+    assert stand.fleet.host("0", "").lanes[MODEL.name].latency.expected_s(stand.clock.now_s) == 3.0
     for _ in range(3):
         await ask(hosts)
     assert (silent.asked, quick.asked) == (1, 3)
