@@ -195,8 +195,10 @@ class _Portions:
             try:
                 data = await self._clock.wait_for(self._read())
                 self._ended = data is None
-                for chunk in self._decoder.close() if data is None else self._decoder.feed(data):
-                    chunks.append(chunk)
+                if data is None:
+                    self._decoder.close(chunks)
+                else:
+                    self._decoder.feed(data, chunks)
             except UpstreamError as error:
                 self._mend(error)
                 self._failure = error

@@ -92,12 +92,11 @@ class _Choice:
                 self.rest[key] = value
 
     def _add_delta(self, delta: Mapping[str, Any]) -> None:
-        calls = delta.get("tool_calls")
-        if not calls:
+        if "tool_calls" not in delta or not delta["tool_calls"]:
             _grow(self.message, delta)
             return
         _grow(self.message, {key: value for key, value in delta.items() if key != "tool_calls"})
-        for call in calls:
+        for call in delta["tool_calls"]:
             self._add_call(call)
 
     def _add_call(self, fragment: Mapping[str, Any]) -> None:
@@ -129,15 +128,14 @@ class Assembler:
 
     def add(self, chunk: Chunk) -> None:
         """Take the next chunk. The chunk is not changed and may be sent on; its parts may be shared."""
-        self._top.update(chunk)
-        if chunk.get("usage") is not None:
+        self._top |= chunk
+        if "usage" in chunk and chunk["usage"] is not None:
             self.usage = chunk["usage"]
         for part in chunk["choices"]:
             index = part.get("index", 0)
-            choice = self._choices.get(index)
-            if choice is None:
-                choice = self._choices[index] = _Choice()
-            choice.add(part)
+            if index not in self._choices:
+                self._choices[index] = _Choice()
+            self._choices[index].add(part)
 
     @property
     def finish_reasons(self) -> dict[int, str | None]:
@@ -180,7 +178,7 @@ def assemble(chunks: Iterable[Chunk]) -> Completion:
 def _grow(into: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Merge a delta. Values that are kept are copied where they will grow."""
     for key, value in delta.items():
-        old = into.get(key)
+        old = into[key] if key in into else None  # noqa: SIM401 - a call less for each word
         if isinstance(value, str) and key not in _WHOLE:
             if isinstance(old, _Text):
                 old.append(value)

@@ -18,7 +18,6 @@ from gateway.dialects.anthropic_answer import THOUGHTS, finish_reason, openai_us
 from gateway.dialects.event_stream import EventStream
 from gateway.dialects.payload import malformed, parse_object
 from gateway.dialects.refusal import refusal_in_stream
-from gateway.dialects.sse import Event
 
 _Event = Mapping[str, Any]
 
@@ -44,9 +43,9 @@ class AnthropicStream(EventStream):
             "error": self._error,
         }
 
-    def _read(self, event: Event) -> list[Chunk]:
-        parsed = parse_object(event.data)
-        kind = parsed.get("type", event.name)
+    def _read(self, name: str, data: bytes) -> list[Chunk]:
+        parsed = parse_object(data)
+        kind = parsed.get("type", name)
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is None:
             return []

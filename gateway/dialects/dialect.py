@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from gateway.core.chat import ChatRequest
@@ -47,13 +47,13 @@ class WireRequest:
 class StreamDecoder(Protocol):
     """Bytes in any portions → chunks, as early as possible. One instance per answer."""
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """The chunks that `data` completes, each before an error behind it in the same portion: what the client hears
-        and what is charged must not depend on how the network cut the bytes. To be read to its end, or to its error.
-        Raises UpstreamError for an error event or a malformed one."""
+    def feed(self, data: bytes, chunks: list[Chunk]) -> None:
+        """Append the chunks that `data` completes. Raises UpstreamError for an error event or a malformed one; the
+        chunks before it are appended all the same: what the client hears and what is charged must not depend on how
+        the network cut the bytes."""
 
-    def close(self) -> Iterator[Chunk]:
-        """The body has ended: what is left. Raises UpstreamCut when the terminal event never came."""
+    def close(self, chunks: list[Chunk]) -> None:
+        """The body has ended: append what is left. Raises UpstreamCut when the terminal event never came."""
 
 
 class Dialect(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 
 from gateway.core.chunks import Chunk
 from gateway.core.errors import UpstreamCut, UpstreamMalformed
@@ -20,27 +19,27 @@ class EventStream(ABC):
         self._events = EventParser()
         self._done = False
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """The chunks that `data` completes, each before an error behind it. Raises UpstreamError."""
-        return self._chunks(self._events.feed(data))
+    def feed(self, data: bytes, chunks: list[Chunk]) -> None:
+        """See `dialect.StreamDecoder.feed`."""
+        self._take(self._events.feed(data), chunks)
 
-    def close(self) -> Iterator[Chunk]:
+    def close(self, chunks: list[Chunk]) -> None:
         """The body has ended. Raises UpstreamCut unless the terminal event has come; half an event is a cut too."""
         try:
-            yield from self._chunks(self._events.close())
+            self._take(self._events.close(), chunks)
         except UpstreamMalformed as error:
             raise _cut() from error
         if not self._done:
             raise _cut()
 
-    def _chunks(self, events: list[Event]) -> Iterator[Chunk]:
+    def _take(self, events: list[Event], chunks: list[Chunk]) -> None:
         """After the terminal event nothing is read any more."""
-        for event in events:
+        for name, data in events:
             if not self._done:
-                yield from self._read(event)
+                chunks += self._read(name, data)
 
     @abstractmethod
-    def _read(self, event: Event) -> list[Chunk]:
+    def _read(self, name: str, data: bytes) -> list[Chunk]:
         """The chunks of one event."""
 
 

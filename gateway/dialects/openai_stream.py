@@ -19,7 +19,6 @@ from gateway.core.errors import UpstreamCut
 from gateway.dialects.event_stream import EventStream
 from gateway.dialects.payload import malformed, parse_object
 from gateway.dialects.refusal import refusal_in_stream
-from gateway.dialects.sse import Event
 
 Tidy = Callable[[dict[str, Any]], None]
 """Takes a provider's own additions out of a chunk or a completion, in place; raises for what is really an error."""
@@ -40,16 +39,18 @@ class OpenAIStream(EventStream):
         self._envelope: Chunk = {}
         self._usage: dict[str, Any] = {}
 
-    def _read(self, event: Event) -> list[Chunk]:
-        if event.data == b"[DONE]":
+    def _read(self, name: str, data: bytes) -> list[Chunk]:
+        if data == b"[DONE]":
             return self._end()
-        chunk = parse_object(event.data)
-        if event.name == "error" or chunk.get("error") is not None:
+        chunk = parse_object(data)
+        if name == "error" or ("error" in chunk and chunk["error"] is not None):
             raise refusal_in_stream(chunk.get("error", chunk))
         self._tidy(chunk)
-        chunk.setdefault("object", "chat.completion.chunk")
-        chunk.setdefault("created", 0)
-        usage = chunk.pop("usage", None)
+        if "object" not in chunk:
+            chunk["object"] = "chat.completion.chunk"
+        if "created" not in chunk:
+            chunk["created"] = 0
+        usage = chunk.pop("usage") if "usage" in chunk else None
         if usage and isinstance(usage, dict):
             self._count(usage)
         choices = chunk.get("choices")
@@ -74,7 +75,9 @@ class OpenAIStream(EventStream):
         """Hold one choice to the convention, in place."""
         if not isinstance(part, dict):
             raise malformed("has a choice that is not an object")
-        index = part.setdefault("index", 0)
+        if "index" not in part:
+            part["index"] = 0
+        index = part["index"]
         if not isinstance(index, int):
             raise malformed("has a choice whose index is not a number")
         delta = part.get("delta")
@@ -87,9 +90,9 @@ class OpenAIStream(EventStream):
             delta["role"] = "assistant"
         if "tool_calls" in delta:
             _check_tool_calls(delta["tool_calls"])
-        if part.get("finish_reason") is None or index in self._finished:
+        if "finish_reason" not in part or index in self._finished:
             part["finish_reason"] = None
-        else:
+        elif part["finish_reason"] is not None:
             self._finished.add(index)
 
     def _end(self) -> list[Chunk]:

@@ -9,7 +9,7 @@ Lines are cut on the bytes, so a character cut in half by the network is whole a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -32,11 +32,8 @@ def encode_event(name: str, frame: Mapping[str, Any]) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(frame) + b"\n\n"
 
 
-class Event(NamedTuple):
-    """`name` is empty for plain `data:` events. `data` is UTF-8 as it came, not yet checked."""
-
-    name: str
-    data: bytes
+Event = tuple[str, bytes]
+"""Name, empty for plain `data:` events; and data, UTF-8 as it came, not yet checked."""
 
 
 class EventParser:
@@ -55,17 +52,16 @@ class EventParser:
 
     def feed(self, portion: bytes) -> list[Event]:
         """The events that this portion completes."""
-        between = not (self._tail or self._data or self._name or self._after_cr)
-        if not between or not portion.endswith(b"\n\n") or b"\r" in portion or len(portion) > MAX_LINE_BYTES:
-            return self._feed_lines(portion)
-        events: list[Event] = []
-        for block in portion[:-2].split(b"\n\n"):  # whole events, as they nearly always come
-            if block.startswith(b"data: ") and b"\n" not in block:
+        if portion[:6] == b"data: " and portion[-2:] == b"\n\n" and b"\r" not in portion and self._is_between():
+            blocks = portion[6:-2].split(b"\n\ndata: ")  # whole events of a line each, as they nearly always come
+            if portion.count(b"\n") == 2 * len(blocks) and len(portion) <= MAX_LINE_BYTES:
                 self._first = False
-                events.append(Event("", block[6:]))
-            else:
-                events += self._feed_lines(block + b"\n\n")
-        return events
+                return [("", block) for block in blocks]
+        return self._feed_lines(portion)
+
+    def _is_between(self) -> bool:
+        """Whether nothing is open: no event, no line, no end of a line."""
+        return not (self._tail or self._data or self._name or self._after_cr)
 
     def _feed_lines(self, portion: bytes) -> list[Event]:
         if self._after_cr and portion:
@@ -116,7 +112,7 @@ class EventParser:
     def _dispatch(self) -> Event | None:
         name, data = self._name, self._data
         self._name, self._data, self._data_bytes = "", [], 0
-        return Event(name, data[0] if len(data) == 1 else b"\n".join(data)) if data else None
+        return (name, data[0] if len(data) == 1 else b"\n".join(data)) if data else None
 
 
 def _bounded(size_bytes: int) -> int:

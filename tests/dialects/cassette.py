@@ -8,7 +8,7 @@ from pathlib import Path
 from gateway.core.chunks import Chunk
 from gateway.dialects.anthropic import Anthropic
 from gateway.dialects.deepseek import DeepSeek
-from gateway.dialects.dialect import Dialect
+from gateway.dialects.dialect import Dialect, StreamDecoder
 from gateway.dialects.llamacpp import LlamaCpp
 from gateway.dialects.openai import OpenAI
 
@@ -34,8 +34,18 @@ def dialect_of(name: str) -> Dialect:
 def play(dialect: Dialect, portions: Iterable[bytes]) -> list[Chunk]:
     """Every chunk of one streamed body."""
     decoder = dialect.decoder()
-    chunks = [chunk for portion in portions for chunk in decoder.feed(portion)]
-    return [*chunks, *decoder.close()]
+    chunks: list[Chunk] = []
+    for portion in portions:
+        decoder.feed(portion, chunks)
+    decoder.close(chunks)
+    return chunks
+
+
+def fed(decoder: StreamDecoder, portion: bytes) -> list[Chunk]:
+    """What one portion brings."""
+    chunks: list[Chunk] = []
+    decoder.feed(portion, chunks)
+    return chunks
 
 
 def whole_streams() -> list[str]:

@@ -12,7 +12,7 @@ from gateway.core.errors import UpstreamMalformed, UpstreamOverloaded, UpstreamR
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic import Anthropic
 from gateway.dialects.anthropic_answer import openai_usage
-from tests.dialects.cassette import play, read
+from tests.dialects.cassette import fed, play, read
 
 ANTHROPIC = Anthropic()
 TOOLS = play(ANTHROPIC, [read("anthropic/tools.sse")])
@@ -117,7 +117,7 @@ def test_events_and_blocks_of_an_unknown_kind_are_passed_over() -> None:
 
 def test_a_stream_that_does_not_open_with_message_start_is_malformed() -> None:
     with pytest.raises(UpstreamMalformed):
-        list(ANTHROPIC.decoder().feed(b'data: {"type":"content_block_stop","index":0}\n\n'))
+        fed(ANTHROPIC.decoder(), b'data: {"type":"content_block_stop","index":0}\n\n')
 
 
 @pytest.mark.parametrize(

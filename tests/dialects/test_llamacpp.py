@@ -9,7 +9,7 @@ from gateway.core.chunks import assemble
 from gateway.core.errors import UpstreamContextLength, UpstreamError, UpstreamOverloaded
 from gateway.dialects.llamacpp import LlamaCpp
 from tests.dialects.asking import USER, sent
-from tests.dialects.cassette import play, read
+from tests.dialects.cassette import fed, play, read
 
 LLAMA = LlamaCpp()
 SYSTEM = {"role": "system", "content": "a"}
@@ -70,7 +70,7 @@ def test_an_overflow_is_a_context_length_error() -> None:
     assert "512 tokens" in error.message
     line = b"error: " + orjson.dumps(orjson.loads(read("llamacpp/overflow.json"))["error"]) + b"\n\n"
     with pytest.raises(UpstreamContextLength):
-        list(LLAMA.decoder().feed(line))
+        fed(LLAMA.decoder(), line)
 
 
 def test_loading_is_overload_for_now() -> None:

@@ -12,7 +12,7 @@ from gateway.core.errors import UnsupportedParameter, UpstreamCut, UpstreamError
 from gateway.dialects.dialect import Target
 from gateway.dialects.openai import OpenAI
 from tests.dialects.asking import ABLE, CALL, PNG, USER, WEATHER, encode, sent
-from tests.dialects.cassette import play, read
+from tests.dialects.cassette import fed, play, read
 
 OPENAI = OpenAI()
 
@@ -260,9 +260,9 @@ def test_an_error_inside_a_stream_ends_it() -> None:
     decoder = OPENAI.decoder()
     body = read("openai/error_in_stream.sse")
     at = body.index(b'data: {"error"')
-    assert len(list(decoder.feed(body[:at]))) == 2
+    assert len(fed(decoder, body[:at])) == 2
     with pytest.raises(UpstreamError, match=r"^The provider failed\.$") as caught:
-        list(decoder.feed(body[at:]))
+        fed(decoder, body[at:])
     assert caught.value.reached
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.chunks import Assembler, Chunk, assemble, split
+from gateway.core.chunks import Chunk, assemble, split
 from gateway.core.errors import UpstreamCut, UpstreamError, UpstreamMalformed
-from tests.dialects.cassette import DIALECTS, FOLDER, TERMINAL, dialect_of, play, read, single_bytes, whole_streams
+from tests.dialects.cassette import DIALECTS, FOLDER, TERMINAL, dialect_of, fed, play, read, single_bytes, whole_streams
 
 STREAMS = whole_streams()
 
@@ -96,8 +96,8 @@ def test_a_stream_and_a_whole_answer_say_the_same(name: str) -> None:
 def test_chunks_come_as_soon_as_their_event_is_whole(name: str) -> None:
     decoder = dialect_of(name).decoder()
     for event in read(name).split(b"\n\n")[:-1]:
-        assert list(decoder.feed(event)) == []
-        early = list(decoder.feed(b"\n\n"))
+        assert fed(decoder, event) == []
+        early = fed(decoder, b"\n\n")
         assert (b'"content":"' not in event and b'"text_delta"' not in event) or early
 
 
@@ -109,7 +109,7 @@ def test_a_malformed_event_is_malformed_at_once(dialect: str, line: bytes) -> No
     if dialect == "anthropic" and b"object" in line:
         return  # an event of unknown type, which its versioning rules ask us to pass over
     with pytest.raises(UpstreamMalformed):
-        list(DIALECTS[dialect].decoder().feed(line))
+        fed(DIALECTS[dialect].decoder(), line)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -152,17 +152,16 @@ ANSWERS = [name for name in ANSWERS if (FOLDER / name).exists()]
 @given(st.sampled_from(STREAMS).flatmap(lambda name: st.tuples(st.just(name), damaged(name))))
 def test_a_damaged_stream_raises_nothing_but_upstream_errors(case: tuple[str, bytes]) -> None:
     name, body = case
-    decoder, assembler = dialect_of(name).decoder(), Assembler()
+    decoder, chunks = dialect_of(name).decoder(), list[Chunk]()
     try:
-        for chunk in decoder.feed(body):
-            assembler.add(chunk)
-        list(decoder.close())
+        decoder.feed(body, chunks)
+        decoder.close(chunks)
     except UpstreamError as error:
         reached = error.reached
     else:
         reached = True
     assert reached
-    assert assembler.completion()["object"] == "chat.completion"
+    assert assemble(chunks)["object"] == "chat.completion"
 
 
 @settings(max_examples=300)

@@ -45,7 +45,7 @@ class ChatStream:
     def frame(self, chunk: Chunk) -> bytes:
         """Many clients index `choices[0]`, so who did not ask for usage never sees a chunk without choices; who did
         sees `usage: null` on all chunks but the last."""
-        if not chunk.get("choices"):
+        if not chunk["choices"]:
             return encode(chunk) if self._include_usage and chunk.get("usage") is not None else b""
         if self._include_usage:
             return encode({**chunk, "usage": None})
