@@ -6,7 +6,7 @@ TypeError or KeyError for a line that is not one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
@@ -16,48 +16,32 @@ from gateway.core.savings import CauseSaved, Overhead
 from gateway.core.trace_context import TraceParent
 from gateway.core.usage import Usage
 
-Reader = Callable[[Any], Any]
-
-_READERS: Mapping[str, Reader] = {
-    "usage": lambda value: Usage(**value),
-    "reasons": tuple,
-    "trace_parent": lambda value: value and TraceParent(**value),
-    "savings": lambda value: tuple(CauseSaved(**one) for one in value),
-    "overheads": lambda value: tuple(Overhead(**one) for one in value),
-}
-"""Of the fields that JSON has no type for."""
+_OF_REQUEST = frozenset(field.name for field in fields(RequestFinished))
+_OF_CHECK = frozenset(field.name for field in fields(HitChecked))
+_MONEY = frozenset(name for name in _OF_REQUEST | _OF_CHECK if name.endswith("_nano_usd"))
 
 
 def finished_of(record: Record) -> RequestFinished:
     """From a line of type `request`."""
-    return RequestFinished(**_values(_OF_REQUEST, record))
+    told = _told(record, _OF_REQUEST)
+    told["usage"] = Usage(**told["usage"])
+    told["reasons"] = tuple(told.get("reasons", ()))
+    told["savings"] = tuple([CauseSaved(**one) for one in told.get("savings", ())])
+    told["overheads"] = tuple([Overhead(**one) for one in told.get("overheads", ())])
+    parent = told.get("trace_parent")
+    told["trace_parent"] = parent and TraceParent(**parent)
+    return RequestFinished(**told)
 
 
 def checked_of(record: Record) -> HitChecked:
     """From a line of type `check`."""
-    return HitChecked(**_values(_OF_CHECK, record))
+    return HitChecked(**_told(record, _OF_CHECK))
 
 
-def _values(readers: Mapping[str, Reader], record: Record) -> dict[str, Any]:
-    return {name: readers[name](value) for name, value in record.items() if name in readers}
-
-
-def _readers(kind: type[RequestFinished | HitChecked]) -> dict[str, Reader]:
-    return {field.name: _reader(field.name) for field in fields(kind)}
-
-
-def _reader(name: str) -> Reader:
-    return _READERS.get(name) or (_nano_usd if name.endswith("_nano_usd") else _as_it_is)
-
-
-def _nano_usd(value: object) -> int:
-    if not isinstance(value, int):
-        raise ValueError("money is not a whole number of nano-dollars")
-    return value
-
-
-def _as_it_is(value: object) -> object:
-    return value
-
-
-_OF_REQUEST, _OF_CHECK = _readers(RequestFinished), _readers(HitChecked)
+def _told(record: Record, names: Collection[str]) -> dict[str, Any]:
+    """What is known here of what the line says. Raises ValueError for money that is none."""
+    told = {name: value for name, value in record.items() if name in names}
+    for name in _MONEY & told.keys():
+        if not isinstance(told[name], int):
+            raise ValueError("money is not a whole number of nano-dollars")
+    return told
