@@ -66,7 +66,7 @@ class Parts:
     providers: ProviderParts
     semantic: SemanticParts
     routing: RoutingMemory = field(default_factory=RoutingMemory)
-    most_used: MostUsed = lambda service: None
+    most_used: MostUsed = lambda service, unix_s: None
     workers: Callable[[], int | None] = lambda: None
     light_spend: LightSpend = field(default_factory=LightSpend)
 

@@ -70,9 +70,12 @@ class RequestRow:
 
     def told(self, event: RequestFinished) -> None:
         self.requests += 1
-        observe(self.duration, names.SECONDS, event.duration_s)
-        if event.first_token_s is not None:
-            observe(self.first, names.SECONDS, event.first_token_s)
+        took_s, first_s = event.duration_s, event.first_token_s
+        self.duration[bisect_left(names.SECONDS, took_s)] += 1  # as `observe`, which most requests would call twice
+        self.duration[-1] += int(took_s * BILLION)
+        if first_s is not None:
+            self.first[bisect_left(names.SECONDS, first_s)] += 1
+            self.first[-1] += int(first_s * BILLION)
         if event.attempts > 1:
             self.retries += event.attempts - 1
         cost = event.cost_nano_usd

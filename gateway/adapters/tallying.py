@@ -37,7 +37,7 @@ class Tallying(Selective):
         self._tally = Tally()
         self._before = Totals()
         self._reading: asyncio.Task[None] | None = None
-        self._day = 0
+        self._day_ends_s = 0
         self._most_used: dict[str, str] = {}
         self.complete = False
         self.hears = {RequestFinished: self._finished, HitChecked: self._checked}
@@ -48,15 +48,18 @@ class Tallying(Selective):
     def _checked(self, event: HitChecked) -> None:
         self._tally.checked(event, self._clock.unix_s())
 
-    def most_used_last_month(self, service: str) -> str | None:
+    def most_used_last_month(self, service: str, unix_s: float) -> str | None:
         """A model's name; None if there was none, or while the ledger's files are being read. Of what this process has
         answered, and those whose files it reads."""
-        if not self.complete:
-            return None
-        day = int(self._clock.unix_s() // DAY_S)
-        if day != self._day:  # once a day, and then some milliseconds
-            self._day, self._most_used = day, most_used(self.totals(), day)
+        if unix_s >= self._day_ends_s:
+            self._begin_day(unix_s)
         return self._most_used.get(service)
+
+    def _begin_day(self, unix_s: float) -> None:
+        """Some milliseconds."""
+        if self.complete:
+            day = int(unix_s // DAY_S)
+            self._day_ends_s, self._most_used = (day + 1) * DAY_S, most_used(self.totals(), day)
 
     def totals(self) -> Totals:
         """Milliseconds; on the loop's thread, which tells."""

@@ -81,27 +81,17 @@ class Account:
     savings: tuple[CauseSaved, ...] = ()
     overheads: tuple[Overhead, ...] = ()
 
-    net_nano_usd: int = field(init=False, compare=False)
+    net_nano_usd: int = field(default=0, compare=False)
     """What is left of the savings: baseline less cost. Below zero: the request cost more than its baseline. Without a
     baseline 0: nothing is claimed."""
-
-    def __post_init__(self) -> None:
-        net_nano_usd = 0
-        if self.baseline is not None:
-            for saved in self.savings:
-                net_nano_usd += saved.nano_usd
-            for overhead in self.overheads:
-                net_nano_usd -= overhead.nano_usd
-        object.__setattr__(self, "net_nano_usd", net_nano_usd)
 
     @property
     def chief_cause(self) -> Cause | None:
         """Of the largest saving; None when nothing was saved on balance."""
         if self.net_nano_usd <= 0:
             return None
-        if len(self.savings) == 1:
-            return self.savings[0].cause
-        return max(self.savings, key=lambda saved: saved.nano_usd).cause
+        first, *others = self.savings
+        return max(self.savings, key=lambda saved: saved.nano_usd).cause if others else first.cause
 
 
 def account_of(paid: Paid, baseline: Model | None, unix_s: float) -> Account:
@@ -111,14 +101,16 @@ def account_of(paid: Paid, baseline: Model | None, unix_s: float) -> Account:
         beside = tuple(Overhead(kind, nano_usd) for kind, nano_usd in paid.beside.items() if nano_usd)
     if baseline is None:
         return Account(overheads=beside)
-    if paid.model is baseline and paid.cause is None:
-        return Account(baseline.name, paid.nano_usd, overheads=beside)
-    would_nano_usd = baseline.price.charge(paid.usage, unix_s)
+    cost_nano_usd = would_nano_usd = paid.nano_usd
+    for overhead in beside:
+        cost_nano_usd += overhead.nano_usd
+    if paid.model is not baseline or paid.cause is not None:
+        would_nano_usd = baseline.price.charge(paid.usage, unix_s)
     gross_nano_usd = would_nano_usd - paid.nano_usd
     if gross_nano_usd < 0:
         beside = (*beside, Overhead("dearer_model", -gross_nano_usd))
     savings = _savings(paid, baseline, would_nano_usd, unix_s) if gross_nano_usd > 0 else ()
-    return Account(baseline.name, would_nano_usd, savings, beside)
+    return Account(baseline.name, would_nano_usd, savings, beside, would_nano_usd - cost_nano_usd)
 
 
 def _savings(paid: Paid, baseline: Model, would_nano_usd: int, unix_s: float) -> tuple[CauseSaved, ...]:

@@ -9,8 +9,9 @@ from gateway.core.plan import Catalog, Model, Plan
 from gateway.core.savings import dearest
 from gateway.core.service import Service
 
-MostUsed = Callable[[str], str | None]
-"""Service → the model it used most in the last calendar month; None while that is not known, or there is none yet."""
+MostUsed = Callable[[str, float], str | None]
+"""Service and Unix time → the model it used most in the calendar month before; None while that is not known, or there
+is none yet."""
 _DAY_S = 86_400
 
 
@@ -28,7 +29,7 @@ NOT_COMPARED = Compared()
 class Baselines:
     """Of one catalog."""
 
-    def __init__(self, catalog: Catalog, most_used: MostUsed = lambda service: None) -> None:
+    def __init__(self, catalog: Catalog, most_used: MostUsed = lambda service, unix_s: None) -> None:
         self._catalog = catalog
         self._most_used = most_used
         self._day = 0
@@ -38,7 +39,7 @@ class Baselines:
     def of(self, service: Service, plan: Plan, asked_at_s: float) -> Compared:
         """A model that was asked for by name is its own baseline: it would have been asked without us too."""
         baseline = plan.attempts[0] if plan.pinned else self._of_service(service, asked_at_s)
-        name = self._most_used(service.name)
+        name = self._most_used(service.name, asked_at_s)
         return Compared(baseline, None if name is None else self._named(name))
 
     def _of_service(self, service: Service, asked_at_s: float) -> Model | None:

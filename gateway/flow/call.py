@@ -111,11 +111,8 @@ class Trail:
         self._account = known, account
         return account
 
-    def _last_month_nano_usd(self, account: Account) -> int:
+    def _last_month_nano_usd(self, model: Model, account: Account) -> int:
         """What the model that the service used most would have cost for the same tokens."""
-        model = self.compared.last_month
-        if model is None:
-            return 0
         if model is self.compared.baseline:
             return account.baseline_nano_usd
         return model.price.charge(self.answered, self.call.asked_at_s)
@@ -154,7 +151,7 @@ class Trail:
             savings=account.savings,
             overheads=account.overheads,
             last_month=last_month.name if last_month else None,
-            last_month_nano_usd=self._last_month_nano_usd(account),
+            last_month_nano_usd=self._last_month_nano_usd(last_month, account) if last_month else 0,
             trace_parent=self.call.trace_parent,
             review="" if self.review is None else str(self.review),
         )

@@ -101,7 +101,8 @@ async def test_without_a_start_there_is_nothing_to_stop() -> None:
 async def test_what_a_service_used_most_last_month_is_known_once_the_files_are_read(tmp_path: Path) -> None:
     file = write(tmp_path / "2026-10-24.000001.ndjson", [ANSWERED], NOON_S - 30 * DAY_S)
     tallying = Tallying(NOON)
-    assert tallying.most_used_last_month("shop") is None
+    assert tallying.most_used_last_month("shop", NOON_S) is None
     await read(tallying, [file])
-    assert tallying.most_used_last_month("shop") == "flash"
-    assert tallying.most_used_last_month("stranger") is None
+    assert tallying.most_used_last_month("shop", NOON_S) == "flash"
+    assert tallying.most_used_last_month("stranger", NOON_S) is None
+    assert tallying.most_used_last_month("shop", NOON_S + 30 * DAY_S) is None, "a month in which nobody asked"

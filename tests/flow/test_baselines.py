@@ -40,7 +40,7 @@ def test_a_model_that_was_asked_for_is_its_own() -> None:
 
 def test_the_model_of_last_month_stands_beside_it_while_it_is_known_and_still_there() -> None:
     used: dict[str, str] = {}
-    baselines = Baselines(CATALOG, used.get)
+    baselines = Baselines(CATALOG, lambda service, unix_s: used.get(service))
     assert baselines.of(Service("s"), ROUTED, 0.0) == Compared(HEAVY, None)
     used["s"] = "light"
     assert baselines.of(Service("s"), PINNED, 0.0) == Compared(LIGHT, LIGHT)
