@@ -18,6 +18,7 @@ import httptools
 
 from gateway.adapters.transport import (
     MAX_BODY_BYTES,
+    MAX_ERROR_BYTES,
     Whole,
     accepted,
     cut,
@@ -36,8 +37,9 @@ class Http1Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.now_s = self._loop.time
         self._transport: asyncio.Transport
-        self._closed = False
+        self.closed = False
         self.idle_since_s = 0.0
         self._parser = httptools.HttpResponseParser(self)
         self._reset()
@@ -48,6 +50,7 @@ class Http1Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._buffered_bytes = 0
         self._pause_at_bytes = _PAUSE_AT_BYTES
+        self._wanted_whole = False
         self._status = 0
         self._whole = False
         self._keeps_alive = False
@@ -56,11 +59,7 @@ class Http1Connection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        return self._whole and self._keeps_alive and not self._closed
-
-    @property
-    def open(self) -> bool:
-        return not self._closed
+        return self._whole and self._keeps_alive and not self.closed
 
     def send(self, request: bytes) -> None:
         """Begin an exchange."""
@@ -81,7 +80,7 @@ class Http1Connection(asyncio.Protocol):
             await self._news()
         parts, self._parts = self._parts, []
         part = parts[0] if len(parts) == 1 else b"".join(parts)
-        if self._buffered_bytes > self._pause_at_bytes and not self._closed:
+        if self._buffered_bytes > self._pause_at_bytes and not self.closed:
             self._transport.resume_reading()
         self._buffered_bytes = 0
         return part
@@ -89,6 +88,7 @@ class Http1Connection(asyncio.Protocol):
     async def whole(self) -> Whole:
         """The whole response. Raises UpstreamCut and UpstreamMalformed."""
         self._pause_at_bytes = MAX_BODY_BYTES
+        self._wanted_whole = True
         try:
             while not self._whole:
                 await self._news()
@@ -103,12 +103,12 @@ class Http1Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close the socket now, whatever is still to come."""
-        self._closed = True
+        self.closed = True
         self._transport.abort()
 
     def _news(self) -> Awaitable[None]:
         """Until something has happened. Raises at once what nothing can follow."""
-        if self._failure is None and self._closed:
+        if self._failure is None and self.closed:
             self._failure = cut()
         if self._failure is not None:
             raise self._failure
@@ -135,13 +135,14 @@ class Http1Connection(asyncio.Protocol):
             self._fail("The provider did not speak HTTP.")
         if not self._status and self._count_head(len(data)) > _MAX_HEAD_BYTES:
             self._fail("The head of the provider's answer is too large.")
-        self._wake()
+        if not self._wanted_whole or self._whole or self.closed or self._buffered_bytes > MAX_ERROR_BYTES:
+            self._wake()  # else there is nothing yet for who waits for all of it
 
     def eof_received(self) -> None:
         """The provider will send no more; asyncio closes the transport, and `connection_lost` follows."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closed = True
+        self.closed = True
         if exc is None and self._status and self._ends_with_connection():
             self._whole = True
         self._wake()

@@ -63,17 +63,16 @@ class Http1Transport:
     def idle(self, origin: _Origin) -> Http1Connection | None:
         """One that is there already, which is then the caller's."""
         idle = self._idle[origin]
-        oldest_s = asyncio.get_running_loop().time() - _MAX_IDLE_S
         while idle:
             connection = idle.pop()
-            if connection.open and connection.idle_since_s > oldest_s:
+            if not connection.closed and connection.now_s() - connection.idle_since_s < _MAX_IDLE_S:
                 return connection
             connection.abort()
         return None
 
     def give_back(self, origin: _Origin, connection: Http1Connection) -> None:
         if connection.reusable:
-            connection.idle_since_s = asyncio.get_running_loop().time()
+            connection.idle_since_s = connection.now_s()
             self._idle[origin].append(connection)
         else:
             connection.abort()

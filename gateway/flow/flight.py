@@ -32,7 +32,7 @@ from gateway.core.usage import Usage
 from gateway.flow.call import Trail
 from gateway.flow.hosts import Hosts
 from gateway.flow.tasks import shielded
-from gateway.ports import Hold, Ledger, TokenCounter
+from gateway.ports import Answered, Hold, Ledger, TokenCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,14 @@ class Flight:
         """With `whole` the answer is there to its end. Raises UpstreamError, or UnsupportedParameter; the flight must
         then still `land`."""
         try:
-            if self._trail.call.chat.stream:
+            call, asked = self._trail.call, self._trail.asked
+            if call.chat.stream:
                 await self._begin(hosts, max_output_tokens, whole)
             else:
-                await self._ask(hosts, max_output_tokens)
+                said = await hosts.answer(
+                    call.chat, self.model, max_output_tokens, strict=call.options.strict, asked=asked
+                )
+                self._hear(said)
             self._answers = True
         except UpstreamError as error:
             self._billable = error.reached
@@ -134,14 +138,12 @@ class Flight:
         """What has come of the answer."""
         return self._assembler.completion() if self.whole is None else self.whole
 
-    async def _ask(self, hosts: Hosts, max_output_tokens: int | None) -> None:
-        call, asked = self._trail.call, self._trail.asked
-        answered = await hosts.answer(call.chat, self.model, max_output_tokens, strict=call.options.strict, asked=asked)
+    def _hear(self, answered: Answered) -> None:
         self.dropped = answered.dropped
         self._seen = answered.completion
         whole = answered.completion if answered.mend is None else answered.mend(answered.completion)
         if not whole.get("created"):
-            whole["created"] = int(call.asked_at_s)
+            whole["created"] = int(self._trail.call.asked_at_s)
         self.whole = whole
 
     async def _begin(self, hosts: Hosts, max_output_tokens: int | None, whole: bool) -> None:

@@ -217,7 +217,9 @@ def _is_sound(choice: dict[str, Any], tools: bool) -> bool:
     message = choice.get("message") or {}
     if choice.get("finish_reason") not in (_ENDS_WITH_TOOLS if tools else _ENDS) or message.get("refusal"):
         return False
-    return tools if _calls_tools(message) else bool(message.get("content"))
+    if ("tool_calls" in message or "function_call" in message) and _calls_tools(message):
+        return tools
+    return bool(message.get("content"))
 
 
 def _calls_tools(message: dict[str, Any]) -> bool:

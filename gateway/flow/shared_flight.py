@@ -44,6 +44,8 @@ class Client(Protocol):
     """Who has asked. `left`: gone before the answer's end."""
 
     left: bool
+    task: asyncio.Task[Any]
+    """What the request runs in."""
 
     def hold(self, needed: Callable[[], bool]) -> None:
         """From now on, leaving ends the request's task only if it is not `needed` then."""
@@ -228,7 +230,7 @@ class Reader:
     __slots__ = ("at", "client", "flight", "task")
 
     def __init__(self, flight: SharedFlight, client: Client | None) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task() if client is None else client.task
         assert task is not None
         self.flight = flight
         self.client = client

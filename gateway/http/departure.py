@@ -31,11 +31,11 @@ class Departure:
     sent: who has that may leave.
     """
 
-    __slots__ = ("_cancelling", "_loss", "_needed", "_task", "left")
+    __slots__ = ("_cancelling", "_loss", "_needed", "left", "task")
 
     def __init__(self, loss: Loss, task: asyncio.Task[Any]) -> None:
         self._loss = loss
-        self._task = task
+        self.task = task
         self._cancelling = task.cancelling()
         self._needed: Callable[[], bool] | None = None
         self.left = False
@@ -52,7 +52,7 @@ class Departure:
         self._loss.watcher = None
         if not self.left:
             return False
-        others = self._task.uncancel() > self._cancelling  # a shutdown that cancels too must get through
+        others = self.task.uncancel() > self._cancelling  # a shutdown that cancels too must get through
         return kind is asyncio.CancelledError and not others
 
     def hold(self, needed: Callable[[], bool]) -> None:
@@ -65,4 +65,4 @@ class Departure:
     def _leave(self) -> None:
         self.left = True
         if self._needed is None or not self._needed():
-            self._task.cancel()
+            self.task.cancel()
