@@ -58,8 +58,7 @@ class LedgerFile:
         self._day = -1
         self._number = 0
         self._size_bytes = 0
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting = bytearray()
         self._lost_lines = 0
         self._retry_at_s = 0.0
         self._lingering = Behind(self._drain_behind, pause_s=_LINGER_S)
@@ -82,13 +81,12 @@ class LedgerFile:
         await self._lingering.stop()
         self._close()
         self._waiting.clear()
-        self._waiting_bytes = 0
 
     def append(self, record: Record) -> None:
         """From here on the line outlives this process; or, while the disk takes nothing, is kept until it does. Never
         raises."""
         day = int(record["at"] // _DAY_S)
-        if self._fd is None or self._size_bytes + self._waiting_bytes >= self._max_file_bytes or day != self._day:
+        if self._fd is None or self._size_bytes + len(self._waiting) >= self._max_file_bytes or day != self._day:
             self.flush()
             if not self._waiting:
                 self._turn(day)
@@ -103,14 +101,12 @@ class LedgerFile:
             self._wait(orjson.dumps(self._head(), option=orjson.OPT_APPEND_NEWLINE))
 
     def _wait(self, line: bytes) -> None:
-        waiting_bytes = self._waiting_bytes + len(line)
-        if waiting_bytes > MAX_WAITING_BYTES:
+        if len(self._waiting) + len(line) > MAX_WAITING_BYTES:
             self._lost_lines += 1
             return
         if not self._waiting:
             self._lingering.wake()
-        self._waiting.append(line)
-        self._waiting_bytes = waiting_bytes
+        self._waiting += line
         if self._tail is None or not self._tail.add(line):
             self.flush()
 
@@ -124,9 +120,8 @@ class LedgerFile:
             return
         try:
             if self._waiting:
-                self._write(b"".join(self._waiting))
+                self._write(self._waiting)
                 self._waiting.clear()
-                self._waiting_bytes = 0
             if self._lost_lines:
                 self._write(self._gap())
                 self._lost_lines = 0
@@ -141,7 +136,7 @@ class LedgerFile:
         gap = {"type": "gap", "at": self._clock.unix_s(), "lines": self._lost_lines}
         return orjson.dumps(gap, option=orjson.OPT_APPEND_NEWLINE)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes | bytearray) -> None:
         """All of it or nothing. Raises OSError."""
         fd = self._open() if self._fd is None else self._fd
         written = os.pwrite(fd, line, self._size_bytes)
