@@ -67,6 +67,7 @@ class AttemptClock:
         "_total_at_s",
         "_watch",
         "at_s",
+        "connect_s",
         "waiting",
         "watched",
     )
@@ -75,6 +76,7 @@ class AttemptClock:
         """`whole`: the answer comes in one piece, so that only `total_s` can be held against it."""
         self._watch = watch
         self._deadlines = deadlines
+        self.connect_s = deadlines.connect_s
         self._loop = watch.loop
         self._streams = False
         self._missed = False
@@ -91,10 +93,6 @@ class AttemptClock:
         self._streams = True
         at_s = self._loop.time() + self._deadlines.between_tokens_s
         self.at_s = at_s if at_s < self._total_at_s else self._total_at_s
-
-    @property
-    def connect_s(self) -> float:
-        return self._deadlines.connect_s
 
     async def wait_for(self, awaitable: Awaitable[T], *, reached: bool = True) -> T:
         """Raises UpstreamTimeout naming the deadline. `reached`: the provider may already have billed."""

@@ -92,7 +92,7 @@ class Http1Connection(asyncio.Protocol):
         try:
             while not self._whole:
                 await self._news()
-                if self._status and self._buffered_bytes > max_bytes(self._status):
+                if self._buffered_bytes > MAX_ERROR_BYTES and self._buffered_bytes > max_bytes(self._status):
                     raise too_large(max_bytes(self._status))
         except UpstreamError:
             if not self._status or accepted(self._status):

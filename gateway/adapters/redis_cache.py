@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -77,6 +77,8 @@ class RedisCache:
         self._max_waiting_bytes = max_waiting_bytes
         self._dropped = 0
         self._stored = StoredKeys(self._link, self.flush) if alone else None
+        self.may_have: Callable[[str], bool] = self._stored.may_have if self._stored is not None else _perhaps
+        """As `ports.Cache`."""
 
     @property
     def dropped(self) -> int:
@@ -110,9 +112,6 @@ class RedisCache:
         if value is None and key in self._waiting:
             return self._waiting[key].value  # what the memory has no room for is on its way
         return value
-
-    def may_have(self, key: str) -> bool:
-        return self._stored is None or self._stored.may_have(key)
 
     async def get(self, key: str) -> bytes | None:
         value = self.at_hand(key)
@@ -241,6 +240,11 @@ class RedisCache:
                 ("SET", cached_answer(write.key), b"%b%b%b" % (head, owner, write.value), "EX", write.ttl_s)
             )
         await self._link.ask_all("write", commands)
+
+
+def _perhaps(key: str) -> bool:
+    """What others put, too, may be there."""
+    return True
 
 
 def _scored(members: Mapping[str, float]) -> list[Word]:

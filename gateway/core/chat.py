@@ -38,7 +38,7 @@ def parse_chat(body: object) -> ChatRequest:
 
     Raises InvalidRequest whose `param` names the field and whose message says what would be right.
     """
-    if not isinstance(body, dict):
+    if type(body) is not dict:
         raise InvalidRequest("The body must be a JSON object with `model` and `messages`.")
     if "thriftgate" in body:
         body = {key: value for key, value in body.items() if key != "thriftgate"}
@@ -73,7 +73,7 @@ def _is_text(part: Mapping[str, Any]) -> bool:
 
 def _model(body: Mapping[str, Any]) -> str:
     model = body.get("model")
-    if not isinstance(model, str) or not model:
+    if type(model) is not str or not model:
         raise InvalidRequest('`model` must be a non-empty string, for example "auto".', param="model")
     return model
 
@@ -81,7 +81,7 @@ def _model(body: Mapping[str, Any]) -> str:
 def _messages(body: Mapping[str, Any]) -> tuple[tuple[Message, ...], bool]:
     """And whether all of them are plain."""
     messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
+    if type(messages) is not list or not messages:
         raise InvalidRequest("`messages` must be a non-empty list of messages.", param="messages")
     plain = True
     for at, message in enumerate(messages):

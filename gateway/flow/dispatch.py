@@ -189,7 +189,7 @@ class Dispatch:
         tried = 0
         while True:
             try:
-                hosts.check(model, trail.asked)
+                hosts.choose(model, trail.asked)
                 tried += 1
                 trail.attempts += 1
                 return await self._attempt(trail, model, rung, whole=plan.reviewed)

@@ -8,7 +8,7 @@ request leaves, and watches the answer. Nobody else asks a provider, so nothing 
 A host is chosen among those whose gate for the model is open: one that this request has not asked, and of these the
 one with the least load. A host that it has asked is asked again only within the host's retry budget.
 
-A refusal here is an UpstreamError with `asked` false. It costs no reservation: `check` says it before there is one.
+A refusal here is an UpstreamError with `asked` false. It costs no reservation: `choose` says it before there is one.
 """
 
 from __future__ import annotations
@@ -91,14 +91,10 @@ class Hosts:
     def wait_s(self, model: Model, asked: Asked) -> float:
         """Seconds until this request could be sent for the model, 0 for now; infinite while nobody can say."""
         try:
-            self._choose(model, asked)
+            self.choose(model, asked)
         except UpstreamError as refusal:
             return math.inf if refusal.retry_after_s is None else refusal.retry_after_s
         return 0.0
-
-    def check(self, model: Model, asked: Asked) -> None:
-        """Raises UpstreamError (not `asked`) when nothing could be sent now. Claims nothing."""
-        self._choose(model, asked)
 
     @asynccontextmanager
     async def chat(
@@ -111,7 +107,7 @@ class Hosts:
         asked: Asked,
     ) -> AsyncIterator[Upstream]:
         """As `ports.Provider.chat`, at the best host, which is then in `asked`."""
-        host, provider = self._choose(model, asked)
+        host, provider = self.choose(model, asked)
         with Visit(self._fleet, host, model, self._slots(), asked) as visit:
             visit.streams = chat.stream
             async with provider.chat(chat, model, max_output_tokens, strict=strict) as upstream:
@@ -122,7 +118,7 @@ class Hosts:
         self, chat: ChatRequest, model: Model, max_output_tokens: int | None, *, strict: bool, asked: Asked
     ) -> Answered:
         """As `ports.Provider.answer`, at the best host, which is then in `asked`."""
-        host, provider = self._choose(model, asked)
+        host, provider = self.choose(model, asked)
         with Visit(self._fleet, host, model, self._slots(), asked) as visit:
             answered = await provider.answer(chat, model, max_output_tokens, strict=strict)
             visit.whole()
@@ -131,13 +127,14 @@ class Hosts:
     async def embed(self, body: Mapping[str, Any], model: Model) -> dict[str, Any]:
         """As `ports.Provider.embed`, at the best host."""
         asked: Asked = defaultdict(int)
-        host, provider = self._choose(model, asked)
+        host, provider = self.choose(model, asked)
         with Visit(self._fleet, host, model, self._slots(), asked) as visit:
             answer = await provider.embed(body, model)
             visit.whole()
             return answer
 
-    def _choose(self, model: Model, asked: Asked) -> tuple[Host, Provider]:
+    def choose(self, model: Model, asked: Asked) -> tuple[Host, Provider]:
+        """Who would be asked now. Raises UpstreamError (not `asked`) when nobody could be. Claims nothing."""
         only = self._only
         if only is not None and not asked[only[0].id] and only[0].lanes[model.name].gate.is_clear:
             return only  # as most have: there is nothing to choose

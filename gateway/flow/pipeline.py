@@ -86,8 +86,24 @@ class Pipeline:
 
     async def begin(self, serving: Serving) -> Answer:
         """Above the yield."""
+        trail, call = serving.trail, serving.trail.call
         try:
-            return await self._begun(serving)
+            plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
+            trail.compared = self._baselines.of(call.service, plan, call.asked_at_s)
+            key, reads = self._lookup.key(call, plan), self._lookup.reads(call)
+            stored = self._lookup.at_hand(call, key) if reads else None
+            if stored is not None:
+                trail.cache = "hit"
+            else:
+                stored = await self._asked(serving, plan, key, reads)
+            if stored is not None:
+                return self._replay(trail, stored)
+            reader = serving.reader
+            assert reader is not None
+            await reader.taken_off()
+            if trail is not reader.flight.trail:
+                self._joined(trail, reader.flight)
+            return _Live(trail, reader)
         except BaseException as error:
             await self.end(serving, error)
             raise
@@ -95,7 +111,7 @@ class Pipeline:
     async def end(self, serving: Serving, error: BaseException | None) -> None:
         """Below the yield, or above it if nothing came of it."""
         try:
-            if serving.reader is not None:
+            if serving.reader is not None and not serving.reader.flight.ended:
                 await serving.reader.leave()
         except BaseException as interruption:
             error = interruption
@@ -107,31 +123,16 @@ class Pipeline:
                 serving.trail.failed(error)
             self._tell(serving.trail, serving.reader)
 
-    async def _begun(self, serving: Serving) -> Answer:
-        trail, call = serving.trail, serving.trail.call
-        plan = trail.plan = await self._routing.plan(call.chat, call.options, call.service, call.asked_at_s)
-        trail.compared = self._baselines.of(call.service, plan, call.asked_at_s)
-        key, same = self._lookup.key(call, plan), None
-        if self._lookup.reads(call):
-            at_hand = self._lookup.at_hand(call, key)
-            if at_hand is not None:
-                trail.cache = "hit"
-                return self._replay(trail, at_hand)
-            same = call.service.name, key, None if call.options is DEFAULT else call.options
+    async def _asked(self, serving: Serving, plan: Plan, key: str, reads: bool) -> Entry | None:
+        """As `_stored`, in turn with who asks the same at the same time."""
+        call = serving.trail.call
+        same = (call.service.name, key, None if call.options is DEFAULT else call.options) if reads else None
         question = serving.question = self._questions.ask(same)
         await question.turn()
         try:
-            stored = await self._stored(serving, plan, key, question)
+            return await self._stored(serving, plan, key, question)
         finally:
             question.done()
-        if stored is not None:
-            return self._replay(trail, stored)
-        reader = serving.reader
-        assert reader is not None
-        await reader.taken_off()
-        if trail is not reader.flight.trail:
-            self._joined(trail, reader.flight)
-        return _Live(trail, reader)
 
     async def _stored(self, serving: Serving, plan: Plan, key: str, question: Question) -> Entry | None:
         """A stored answer. None: the request has a place in a flight, one that is in the air or else one of its own."""
@@ -257,8 +258,12 @@ class _Live:
         return completion
 
     async def json(self) -> bytes:
-        completion = await self.whole()
-        return self._reader.flight.body or orjson.dumps(completion)
+        flight = self._reader.flight
+        if flight.body is None:
+            completion = await self.whole()
+            return flight.body or orjson.dumps(completion)
+        self._heard()
+        return flight.body
 
     def _heard(self) -> None:
         flight = self._reader.flight
