@@ -7,6 +7,7 @@ node, because one script touches them together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from gateway.core.budget import LATE_MS, SETTLED_KEPT_MS
@@ -18,6 +19,7 @@ def cached_answer(digest: str) -> str:
     return f"thriftgate:answer:{digest}"
 
 
+@lru_cache(maxsize=1_024)  # few owners, and each batch of writes names its own three times
 def answers_of(owner: str) -> str:
     """A sorted set, an owner's answers → the Unix second each expires. Lives for LONGEST_TTL_S after the last write,
     so never shorter than what it lists."""

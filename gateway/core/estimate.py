@@ -29,14 +29,16 @@ def prompt_bound(chat: ChatRequest, profile: Profile) -> int:
 
     JSON punctuation is counted too and stands for the template a provider wraps around each message.
     """
-    pictures = _pictures(chat)
-    counted = _bytes_without(pictures, chat) + len((profile.default_system or "").encode())
-    return counted + len(pictures) * IMAGE_TOKENS + _PER_MESSAGE_TOKENS * len(chat.messages) + _PER_REQUEST_TOKENS
+    pictures = () if chat.plain else _pictures(chat)
+    counted = _bytes_without(pictures, chat) + _PER_MESSAGE_TOKENS * len(chat.messages) + _PER_REQUEST_TOKENS
+    if pictures:
+        counted += len(pictures) * IMAGE_TOKENS
+    return counted + len(profile.default_system.encode()) if profile.default_system else counted
 
 
 def prompt_likely(chat: ChatRequest) -> int:
     """Tokens, about: a quarter of the bytes. For choosing between models, never for money."""
-    return _bytes_without(_pictures(chat), chat) // CHARS_PER_TOKEN + _PER_MESSAGE_TOKENS
+    return _bytes_without(() if chat.plain else _pictures(chat), chat) // CHARS_PER_TOKEN + _PER_MESSAGE_TOKENS
 
 
 def countable(chat: ChatRequest) -> tuple[str, int]:
@@ -49,8 +51,9 @@ def countable(chat: ChatRequest) -> tuple[str, int]:
 
 def output_limit(chat: ChatRequest, profile: Profile) -> int:
     """Tokens the answer may have, all choices together: the client's limit, else the model's, else the default."""
-    asked = chat.max_tokens or profile.max_output_tokens or DEFAULT_OUTPUT_TOKENS
-    return min(asked, profile.max_output_tokens or asked) * choices_of(chat)
+    most = profile.max_output_tokens
+    limit = chat.max_tokens or most or DEFAULT_OUTPUT_TOKENS
+    return (most if most and most < limit else limit) * choices_of(chat)
 
 
 def choices_of(chat: ChatRequest) -> int:
@@ -64,13 +67,14 @@ def choices_of(chat: ChatRequest) -> int:
 def _bytes_without(pictures: Sequence[str], chat: ChatRequest) -> int:
     body = chat.body
     asked = {key: body[key] for key in _COUNTED if key in body}
-    return len(orjson.dumps(asked)) - sum(map(len, pictures))
+    size_bytes = len(orjson.dumps(asked))
+    return size_bytes - sum(map(len, pictures)) if pictures else size_bytes
 
 
 def _pictures(chat: ChatRequest) -> list[str]:
     """Their URLs."""
     pictures: list[str] = []
-    for message in () if chat.plain else chat.messages:
+    for message in chat.messages:
         content: Any = message.get("content")
         if isinstance(content, list):
             pictures.extend(_picture(part.get("image_url")) for part in content if part["type"] == "image_url")

@@ -49,7 +49,7 @@ def parse_options(headers: Mapping[str, str], body: object) -> Options:
 
     `Cache-Control: no-cache` is `refresh` and `no-store` is `off`, as HTTP has it.
     """
-    told = body.get("thriftgate") if isinstance(body, dict) else None
+    told = body["thriftgate"] if isinstance(body, dict) and "thriftgate" in body else None
     if told is None and not _may_say_how(headers):
         return DEFAULT
     if told is not None and not isinstance(told, dict):
