@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import orjson
 
 from gateway.adapters.behind import Behind
 from gateway.adapters.json_post import JsonPost
-from gateway.core.alerts import alert_of
+from gateway.adapters.observers import Selective
+from gateway.core.alerts import ALERTS, Alert
 from gateway.core.events import Event
 
 PAUSE_S = 1.0
 _MOST_WAITING = 100
 
 
-class Webhook:
+class Webhook(Selective):
     """Implements `ports.Observer`. `text` is what Slack, Mattermost and their like show; `event` and `facts` are for
     programs. Each is posted at least once: an address that does not take it is asked again every second; of more
     than a hundred that wait the oldest are dropped. The address carries a token: it is never logged."""
@@ -24,6 +28,7 @@ class Webhook:
         self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
         self._to = JsonPost(url, "the alert webhook does not take alerts")
         self._behind = Behind(self._post_waiting, pause_s=pause_s)
+        self.hears = {kind: partial(self._heard, alert_of) for kind, alert_of in ALERTS.items()}
 
     def start(self) -> None:
         self._behind.start()
@@ -32,12 +37,11 @@ class Webhook:
         await self._behind.stop()
         await self._to.close()
 
-    def tell(self, event: Event) -> None:
+    def _heard(self, alert_of: Callable[[Any], Alert], event: Event) -> None:
         alert = alert_of(event)
-        if alert is not None:
-            body = {"text": f"Thriftgate: {alert.text}", "event": alert.name, "facts": alert.facts}
-            self._waiting.append(orjson.dumps(body))
-            self._behind.wake()
+        body = {"text": f"Thriftgate: {alert.text}", "event": alert.name, "facts": alert.facts}
+        self._waiting.append(orjson.dumps(body))
+        self._behind.wake()
 
     async def _post_waiting(self) -> bool:
         while self._waiting:
