@@ -8,10 +8,10 @@ MiniLM 2026-11-23: at cosines of 0.95 to 0.955 (42 pairs) 38.2 on average, devia
 
 So the screen drops what differs in more signs than the law's mean and six deviations: after the first 64 dimensions
 (21 signs), which is nearly all, then again after each further 64 (74 of 384 at the end). Only then is it asked of what
-scope the rest is, because comparing 64 bits of scope takes as long as counting 64 of signs. At most MOST are let through,
-the nearest first, and the engine computes their true cosines. What the screen drops wrongly is a miss. 100,000
-questions are 7 MB in columns of 64 bits, and numpy gives the lock back while it counts. The first column is counted
-in memory of the screen's own (`_apart`): new pages for each look-up would cost as much as the counting.
+scope the rest is, because comparing 64 bits of scope takes as long as counting 64 of signs. At most MOST are let
+through, the nearest first, and the engine computes their true cosines. What the screen drops wrongly is a miss.
+100,000 questions are 7 MB in columns of 64 bits, and numpy gives the lock back while it counts. The first column is
+counted in memory of the screen's own (`_apart`): new pages for each look-up would cost as much as the counting.
 """
 
 from __future__ import annotations
