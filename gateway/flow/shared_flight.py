@@ -38,6 +38,8 @@ from gateway.flow.tasks import shielded
 
 KEEP_CHUNKS = 16_384
 """About 16 MB of short chunks, and more than most answers have."""
+AT_ONCE_CHUNKS = 256
+"""What a reader is given at most, so that who boards late does not keep everybody waiting."""
 
 
 class Client(Protocol):
@@ -118,7 +120,7 @@ class SharedFlight:
             at = reader.at - self._dropped
             if at < 0:
                 raise Unavailable("This answer was read too slowly to be kept any longer.")
-            if chunks := self._chunks[at:]:
+            if chunks := self._chunks[at : at + AT_ONCE_CHUNKS]:
                 reader.at += len(chunks)
                 return chunks
             if not self.ended:
@@ -146,7 +148,7 @@ class SharedFlight:
         self._abandoned = True
         if self._pilot is not None:
             self._pilot.task.cancel()
-            await shielded(_over(self._pilot.task))
+            await shielded(self._listen())  # that step is its last
         else:
             await self._break_off()
 
@@ -218,10 +220,6 @@ class SharedFlight:
     def _why(self) -> Exception:
         """A flight without a failure was called off, which nobody who still reads has asked for: a shutdown."""
         return self.failure or Unavailable("The gateway is shutting down.")
-
-
-async def _over(task: asyncio.Task[Any]) -> None:
-    await asyncio.wait([task])
 
 
 class Reader:

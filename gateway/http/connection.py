@@ -17,7 +17,6 @@ from urllib.parse import unquote
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from gateway.http.departure import Loss
@@ -66,8 +65,7 @@ class Connection(asyncio.Protocol):
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._reading = True
-        self._unsent: list[bytes] = []
-        self._unsent_bytes = 0
+        self._unsent = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._server_lines = b""
         self._keep_alive_s: float = config.timeout_keep_alive
@@ -228,23 +226,19 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """As `exchange.Wire`."""
-        if not self._transport.is_closing():
+        if self._unsent:
+            data, self._unsent = self._unsent + data, b""
+        if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def write_along(self, data: bytes) -> None:
         """As `exchange.Wire`."""
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        self._unsent.append(data)
-        self._unsent_bytes += len(data)
-        if self._unsent_bytes > HIGH_WATER_LIMIT:
-            self._flush()
+        self._unsent += data
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         if self._unsent:
-            self.write(b"".join(self._unsent))
-            self._unsent.clear()
-            self._unsent_bytes = 0
+            self.write(b"")
 
     def pause_writing(self) -> None:
         self.is_full = True

@@ -51,7 +51,7 @@ class Wire(Protocol):
         """At once; nothing to who has left."""
 
     def write_along(self, data: bytes) -> None:
-        """With what else is written in this turn of the loop: events that come together leave together."""
+        """With what is written next, if that is in this turn of the loop, else at its end."""
 
 
 class Exchange:
@@ -134,7 +134,7 @@ class Exchange:
         if not more:
             self.ended = True
             piece += b"0\r\n\r\n"
-        self._wire.write_along(piece)
+        self._wire.write(piece)
 
     async def fail(self, error: ThriftgateError) -> None:
         """An error as the API's JSON, with the headers both vendors' SDKs obey."""

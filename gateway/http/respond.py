@@ -51,10 +51,12 @@ async def _stream(exchange: Exchange, answer: Answer, departure: Departure, rend
     writing = rendering.stream()
     try:
         while chunks := await answer.more():
-            for chunk in chunks:
-                frame = writing.frame(chunk)
-                if frame:
-                    await exchange.write(frame)
+            frames: list[bytes] = []
+            try:
+                for chunk in chunks:
+                    frames.append(writing.frame(chunk))
+            finally:  # a chunk that cannot be told does not take those before it along
+                await exchange.write(b"".join(frames))
         last = writing.end()
     except asyncio.CancelledError:
         if not departure.left:

@@ -129,7 +129,7 @@ class Told:
         return getattr(self._transport, name)
 
 
-async def test_what_is_sent_in_one_turn_of_the_loop_is_one_write() -> None:
+async def test_a_head_and_the_first_piece_are_one_write() -> None:
     writes: list[bytes] = []
 
     class Seen(Connection):
@@ -139,7 +139,7 @@ async def test_what_is_sent_in_one_turn_of_the_loop_is_one_write() -> None:
     async with serving(app, http=Seen) as listening:
         await listening.ask("POST", "/", b"hello")
         await listening.ask("POST", "/pieces", b"hello")
-    assert [write.partition(b"\r\n\r\n")[2] for write in writes] == [b"hello", b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"]
+    assert [write.rpartition(b"\r\n\r\n")[2] for write in writes] == [b"hello", b"2\r\nhe\r\n", b"3\r\nllo\r\n", b""]
 
 
 async def test_a_piece_does_not_wait_for_the_next() -> None:
