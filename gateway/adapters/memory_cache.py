@@ -74,7 +74,7 @@ class MemoryCache:
 
     def _shrink(self) -> None:
         while self._size_bytes > self._max_bytes or len(self._entries) > self._max_entries:
-            self._drop(next(iter(self._entries)))
+            self._size_bytes -= self._entries.popitem(last=False)[1].size_bytes
 
     def _drop(self, key: str) -> None:
         entry = self._entries.pop(key, None)

@@ -97,7 +97,7 @@ class StoredKeys:
             words = ("SCAN", cursor, "MATCH", cached_answer("*"), "COUNT", _AT_ONCE)
             cursor, keys = await self._link.ask("read", *words)
             for key in keys:
-                _note(self._coming, key[prefix:].decode())
+                _note(self._coming, key[prefix:].decode(errors="replace"))
             found += len(keys)
             if cursor == b"0":
                 break
