@@ -81,8 +81,10 @@ class _Choice:
         """Take one element of a chunk's `choices`."""
         for key, value in part.items():
             if key == "delta":
-                if value:
-                    self._add_delta(value)
+                if value and "tool_calls" in value and value["tool_calls"]:
+                    self._add_calls(value)
+                elif value:
+                    _grow(self.message, value)
             elif key == "finish_reason":
                 self.finish_reason = value or self.finish_reason
             elif key == "logprobs":
@@ -91,10 +93,7 @@ class _Choice:
             elif key != "index":
                 self.rest[key] = value
 
-    def _add_delta(self, delta: Mapping[str, Any]) -> None:
-        if "tool_calls" not in delta or not delta["tool_calls"]:
-            _grow(self.message, delta)
-            return
+    def _add_calls(self, delta: Mapping[str, Any]) -> None:
         _grow(self.message, {key: value for key, value in delta.items() if key != "tool_calls"})
         for call in delta["tool_calls"]:
             self._add_call(call)
@@ -180,7 +179,7 @@ def _grow(into: dict[str, Any], delta: Mapping[str, Any]) -> None:
     for key, value in delta.items():
         old = into[key] if key in into else None  # noqa: SIM401 - a call less for each word
         if isinstance(value, str) and key not in _WHOLE:
-            if isinstance(old, _Text):
+            if type(old) is _Text:
                 old.append(value)
             else:
                 into[key] = _Text([value])

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from gateway.core.chunks import Chunk
 from gateway.core.errors import UpstreamCut, UpstreamMalformed
-from gateway.dialects.sse import Event, EventParser
+from gateway.dialects.sse import EventParser
 
 
 class EventStream(ABC):
@@ -20,23 +20,21 @@ class EventStream(ABC):
         self._done = False
 
     def feed(self, data: bytes, chunks: list[Chunk]) -> None:
-        """See `dialect.StreamDecoder.feed`."""
-        self._take(self._events.feed(data), chunks)
+        """See `dialect.StreamDecoder.feed`. After the terminal event nothing is read any more."""
+        for name, text in self._events.feed(data):
+            if not self._done:
+                chunks += self._read(name, text)
 
     def close(self, chunks: list[Chunk]) -> None:
         """The body has ended. Raises UpstreamCut unless the terminal event has come; half an event is a cut too."""
         try:
-            self._take(self._events.close(), chunks)
+            for name, text in self._events.close():
+                if not self._done:
+                    chunks += self._read(name, text)
         except UpstreamMalformed as error:
             raise _cut() from error
         if not self._done:
             raise _cut()
-
-    def _take(self, events: list[Event], chunks: list[Chunk]) -> None:
-        """After the terminal event nothing is read any more."""
-        for name, data in events:
-            if not self._done:
-                chunks += self._read(name, data)
 
     @abstractmethod
     def _read(self, name: str, data: bytes) -> list[Chunk]:

@@ -24,7 +24,7 @@ _BOM = b"\xef\xbb\xbf"
 
 def encode(frame: Mapping[str, Any]) -> bytes:
     """One of our own frames, ready to send. JSON has no raw line breaks, so one `data:` line is always enough."""
-    return b"data: " + orjson.dumps(frame) + b"\n\n"
+    return b"data: %b\n\n" % orjson.dumps(frame)
 
 
 def encode_event(name: str, frame: Mapping[str, Any]) -> bytes:
@@ -39,29 +39,33 @@ Event = tuple[str, bytes]
 class EventParser:
     """One response body. Raises UpstreamMalformed for a line or an event over MAX_LINE_BYTES."""
 
-    __slots__ = ("_after_cr", "_data", "_data_bytes", "_first", "_name", "_tail", "_tail_bytes")
+    __slots__ = ("_after_cr", "_data", "_data_bytes", "_first", "_name", "_open", "_tail", "_tail_bytes")
 
     def __init__(self) -> None:
         self._tail: list[bytes] = []  # pieces of the line still open
         self._tail_bytes = 0
         self._after_cr = False  # the last portion ended in CR: a LF that follows belongs to it
         self._first = True
+        self._open = False  # an event, a line or the end of one
         self._name = ""
         self._data: list[bytes] = []
         self._data_bytes = 0
 
     def feed(self, portion: bytes) -> list[Event]:
         """The events that this portion completes."""
-        if portion[:6] == b"data: " and portion[-2:] == b"\n\n" and b"\r" not in portion and self._is_between():
-            blocks = portion[6:-2].split(b"\n\ndata: ")  # whole events of a line each, as they nearly always come
-            if portion.count(b"\n") == 2 * len(blocks) and len(portion) <= MAX_LINE_BYTES:
-                self._first = False
-                return [("", block) for block in blocks]
-        return self._feed_lines(portion)
-
-    def _is_between(self) -> bool:
-        """Whether nothing is open: no event, no line, no end of a line."""
-        return not (self._tail or self._data or self._name or self._after_cr)
+        if self._open or portion[:6] != b"data: " or portion[-2:] != b"\n\n" or b"\r" in portion:
+            return self._feed_lines(portion)
+        inner = portion[6:-2]  # of whole events of a line each, as they nearly always come
+        if len(inner) > MAX_LINE_BYTES:
+            return self._feed_lines(portion)
+        if b"\n" not in inner:
+            self._first = False
+            return [("", inner)]
+        blocks = inner.split(b"\n\ndata: ")
+        if inner.count(b"\n") != 2 * len(blocks) - 2:
+            return self._feed_lines(portion)
+        self._first = False
+        return [("", block) for block in blocks]
 
     def _feed_lines(self, portion: bytes) -> list[Event]:
         if self._after_cr and portion:
@@ -69,6 +73,7 @@ class EventParser:
             portion = portion.removeprefix(b"\n")
         if b"\n" not in portion and b"\r" not in portion:
             self._keep(portion)
+            self._open = True
             return []
         self._after_cr = portion.endswith(b"\r")
         lines = portion.splitlines(keepends=True)  # on bytes: CR, LF and CRLF only
@@ -78,6 +83,7 @@ class EventParser:
             self._tail, self._tail_bytes = [], 0
         events = [event for line in lines if (event := self._line(line.rstrip(b"\r\n"))) is not None]
         self._keep(rest)
+        self._open = bool(rest or self._data or self._name or self._after_cr)
         return events
 
     def close(self) -> list[Event]:

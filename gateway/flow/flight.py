@@ -205,7 +205,7 @@ class Flight:
 
     def _take(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
-            if not chunk.get("created"):
+            if "created" not in chunk or not chunk["created"]:
                 chunk["created"] = int(self._trail.call.asked_at_s)
             self._assembler.add(chunk)
 

@@ -247,7 +247,7 @@ class _Live:
         self._reader = reader
 
     async def more(self) -> Sequence[Chunk]:
-        chunks = await self._reader.more()
+        chunks = await self._reader.flight.more(self._reader)
         if not chunks:
             self._heard()
         return chunks

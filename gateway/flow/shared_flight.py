@@ -114,8 +114,8 @@ class SharedFlight:
         return self._completion
 
     async def more(self, reader: Reader) -> list[Chunk]:
-        """The chunks that this reader has not read, at least one; none at the end. Raises what broke the flight off,
-        and Unavailable for a reader too far behind."""
+        """The chunks that this reader has not read, at least one; none at the end. They are shared by all who read:
+        not to be changed. Raises what broke the flight off, and Unavailable for a reader too far behind."""
         while True:
             at = reader.at - self._dropped
             if at < 0:
@@ -240,10 +240,6 @@ class Reader:
     def taken_off(self) -> Awaitable[None]:
         """As `SharedFlight.taken_off`."""
         return self.flight.taken_off(self)
-
-    def more(self) -> Awaitable[list[Chunk]]:
-        """The next chunks, from the first on; none at the end. Shared by all who read: not to be changed."""
-        return self.flight.more(self)
 
     async def whole(self) -> Completion:
         self.at = sys.maxsize
