@@ -50,7 +50,8 @@ def parse_options(headers: Mapping[str, str], body: object) -> Options:
     `Cache-Control: no-cache` is `refresh` and `no-store` is `off`, as HTTP has it.
     """
     told = body["thriftgate"] if isinstance(body, dict) and "thriftgate" in body else None
-    if told is None and not _may_say_how(headers):
+    names = " ".join(headers)  # one search over all names: nearly every request says nothing
+    if told is None and PREFIX not in names and "cache-control" not in names:
         return DEFAULT
     if told is not None and not isinstance(told, dict):
         raise InvalidRequest("`thriftgate` must be an object.", param="thriftgate")
@@ -67,11 +68,6 @@ def parse_options(headers: Mapping[str, str], body: object) -> Options:
         timeout_s=_seconds(*said.of("timeout", "timeout_s")),
     )
     return DEFAULT if options == DEFAULT else options
-
-
-def _may_say_how(headers: Mapping[str, str]) -> bool:
-    names = " ".join(headers)  # one search over all names: nearly every request says nothing
-    return PREFIX in names or "cache-control" in names
 
 
 class _Said:

@@ -20,8 +20,8 @@ class Keyring:
     configuration; `keys` are the minted ones. `anonymous` answers for everyone (loopback only).
 
     A key is hashed whole before anything is compared, and then digests are: neither its length nor a shared prefix
-    shows in the timing. A key of the configuration that has been sent is found by Python's own hash of it from then on,
-    which has a secret of the process in it. Whoever sends a minted key's id with another secret hears only that the key
+    shows in the timing. A key of the configuration that has been sent is found from then on by Python's own hash of its
+    `Authorization`, which has a secret of the process in it. Whoever sends a minted key's id with another secret hears only that the key
     is not known.
     """
 
@@ -47,17 +47,18 @@ class Keyring:
         """Who is calling, by `x-api-key` or `Authorization: Bearer`. Raises Unauthenticated."""
         if self._anonymous is not None:
             return self._anonymous
+        if "x-api-key" not in headers:
+            known = self._known.get(headers.get("authorization", ""))
+            if known is not None:
+                return known
         key = _key_in(headers)
         if not key:
             raise Unauthenticated(_NO_KEY)
-        known = self._known.get(key)
-        if known is not None:
-            return known
         digest = digest_of(key)
         name = self._digests.get(digest)
         if name is None:
             return self._of_minted(key, digest)
-        return self._known.setdefault(key, self._services[name])
+        return self._known.setdefault(f"Bearer {key}", self._services[name])
 
     def is_admin(self, headers: Mapping[str, str]) -> bool:
         """Whether the admin key was sent; without a configured one, nobody is admin. Any key takes as long."""

@@ -28,7 +28,7 @@ class Entrance:
     async def enter(self, exchange: Exchange, endpoint: Endpoint) -> tuple[Service, Entry | None]:
         """Who is calling; from here on the request counts as running, until its entry `leave`s. None: nothing of it is
         limited. Raises Unauthenticated and LimitExceeded, and tells of the latter: the request gets no further."""
-        service = self.service(exchange)
+        service = self._keyring.service(exchange.headers)
         if not service.limits:
             return service, None
         started_s = self._clock.monotonic_s()

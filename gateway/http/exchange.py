@@ -166,15 +166,15 @@ class Exchange:
 
     def _head(self, status: int, headers: Mapping[str, str], framing: str) -> bytes:
         """Raises ValueError for what would make two headers of one."""
-        lines = [f"{name}: {value}" for name, value in headers.items()]
-        lines += [f"{name}: {value}" for name, value in self.limit_headers.items()] if self.limit_headers else ()
-        lines.append(f"x-request-id: {self.id}")
+        lines = [f"x-request-id: {self.id}", *[f"{name}: {value}" for name, value in headers.items()]]
+        if framing:
+            lines.append(framing)
+        if self.limit_headers:
+            lines += [f"{name}: {value}" for name, value in self.limit_headers.items()]
         if self.api is not OPENAI:
             lines.append(f"{self.api.request_id_header}: {self.id}")
         if not self.keep_alive:
             lines.append("connection: close")
-        if framing:
-            lines.append(framing)
         if _CONTROL.search("".join(lines)):
             raise ValueError("a header that HTTP cannot carry")
         said = "\r\n".join(lines).encode("latin-1", "replace")

@@ -40,14 +40,14 @@ async def respond(exchange: Exchange, pipeline: Pipeline, call: Call, rendering:
 async def _whole(exchange: Exchange, answer: Answer, departure: Departure, rendering: Rendering) -> None:
     body = await answer.json() if rendering.as_is else orjson.dumps(rendering.whole(await answer.whole()))
     departure.disarm()
-    await exchange.respond(200, _JSON | _facts(answer.trail) | _money(answer.trail), body)
+    await exchange.respond(200, {**_JSON, **_facts(answer.trail), **_money(answer.trail)}, body)
 
 
 async def _stream(exchange: Exchange, answer: Answer, departure: Departure, rendering: Rendering) -> None:
     trail = answer.trail
     # What a miss will cost is not known before its end; a hit's cost is.
     known = _money(trail) if trail.cache in ("hit", "semantic-hit") else {}
-    await exchange.start(200, _SSE | _facts(trail) | known)
+    await exchange.start(200, {**_SSE, **_facts(trail), **known})
     writing = rendering.stream()
     try:
         while chunks := await answer.more():

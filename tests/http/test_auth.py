@@ -54,6 +54,16 @@ def test_a_key_of_the_configuration_is_taken_in_both_headers(keyring: Keyring, h
     assert keyring.service(headers) is SHOP
 
 
+def test_a_key_that_was_taken_once_is_still_no_key_under_another_scheme(keyring: Keyring) -> None:
+    for headers in ({"x-api-key": "configured"}, bearer("configured")):
+        assert keyring.service(headers) is SHOP
+    for sent in ("configured", "Basic configured"):
+        with pytest.raises(Unauthenticated):
+            keyring.service({"authorization": sent})
+    with pytest.raises(Unauthenticated):
+        keyring.service({"x-api-key": "other", **bearer("configured")})
+
+
 def test_a_minted_key_is_taken_in_both_headers(keyring: Keyring, file: KeyFile) -> None:
     secret = file.create("search").secret
     assert keyring.service(bearer(secret)) is SEARCH
