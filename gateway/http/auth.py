@@ -21,8 +21,8 @@ class Keyring:
 
     A key is hashed whole before anything is compared, and then digests are: neither its length nor a shared prefix
     shows in the timing. A key of the configuration that has been sent is found from then on by Python's own hash of its
-    `Authorization`, which has a secret of the process in it. Whoever sends a minted key's id with another secret hears only that the key
-    is not known.
+    `Authorization`, which has a secret of the process in it. Whoever sends a minted key's id with another secret hears
+    only that the key is not known.
     """
 
     def __init__(
