@@ -38,6 +38,17 @@ async def test_the_message_says_which_deadline_it_was() -> None:
         await watched.wait_for(asyncio.shield(never))
 
 
+async def test_time_in_which_nobody_waits_for_the_provider_is_not_held_against_it() -> None:
+    watched = AttemptClock(DeadlineWatch(), Deadlines(), whole=False)
+    await watched.wait_for(asyncio.sleep(0))
+    watched.at_s = 0.0  # has passed, while the answer's reader was busy with something else
+    looked = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.12, looked.set)  # twice
+    await looked.wait()
+    watched.token()
+    await watched.wait_for(asyncio.sleep(0))
+
+
 async def test_a_cancellation_from_outside_is_no_deadline_also_after_one_was_missed() -> None:
     late = clock(DeadlineWatch(), 0.01)
     waits = asyncio.Event()

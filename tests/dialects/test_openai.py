@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from gateway.core.chat import parse_chat
+from gateway.core.chunks import Chunk
 from gateway.core.errors import UnsupportedParameter, UpstreamCut, UpstreamError, UpstreamMalformed
 from gateway.dialects.dialect import Target
 from gateway.dialects.openai import OpenAI
@@ -264,6 +265,13 @@ def test_an_error_inside_a_stream_ends_it() -> None:
     with pytest.raises(UpstreamError, match=r"^The provider failed\.$") as caught:
         fed(decoder, body[at:])
     assert caught.value.reached
+
+
+def test_what_came_before_an_error_in_one_portion_is_heard() -> None:
+    chunks: list[Chunk] = []
+    with pytest.raises(UpstreamError):
+        OPENAI.decoder().feed(read("openai/error_in_stream.sse"), chunks)
+    assert len(chunks) == 2
 
 
 def test_a_finish_reason_without_done_is_still_a_cut() -> None:

@@ -11,6 +11,7 @@ from gateway.core.events import RequestFinished
 from gateway.core.options import Options
 from gateway.flow import shared_flight
 from gateway.flow.call import Call
+from gateway.flow.shared_flight import AT_ONCE_CHUNKS
 from gateway.http.departure import Departure, Loss
 from tests.flow.asking import Script, Walk, call, heard, walk
 
@@ -176,6 +177,18 @@ async def test_a_flight_keeps_the_pace_of_its_fastest_reader() -> None:
         assert await asking.streamed(call("2")) == "x" * 2_000
         assert len(await heard(slow)) == 2_001
     assert len(asking.provider.asked) == 1
+
+
+async def test_who_boards_late_hears_the_beginning_in_portions_that_keep_nobody_waiting() -> None:
+    asking = walk(Script(("x",) * 2 * AT_ONCE_CHUNKS))
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(asking.pipeline.serve(call("1")))
+        late = await stack.enter_async_context(asking.pipeline.serve(call("2")))
+        said = await heard(first)
+        portions = [await late.more() for _ in range(3)]
+        assert [len(portion) for portion in portions] == [AT_ONCE_CHUNKS, AT_ONCE_CHUNKS, 2]
+        assert [chunk for portion in portions for chunk in portion] == said
+        assert not await late.more()
 
 
 async def test_a_reader_too_far_behind_is_told_so_and_newcomers_fly_anew(monkeypatch: pytest.MonkeyPatch) -> None:
