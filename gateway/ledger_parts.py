@@ -1,4 +1,4 @@
-"""The ledger of one process: the files that it writes, Redis behind them, and what is put aside for when Redis is away.
+"""The ledger of one process: the files that it writes, Redis behind them, and what is put aside and leased.
 
 A worker of several writes files of its own (`adapters/ledger_estates`); the sums in Redis are everybody's.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.adapters.allotted_ledger import AllottedLedger
+from gateway.adapters.asides import Asides
 from gateway.adapters.journaled_ledger import JournaledLedger, LedgerEvents
 from gateway.adapters.ledger_estates import LedgerBooks, estates_of, folder_of, others_of
 from gateway.adapters.ledger_file import LedgerFile, ledger_files
@@ -67,7 +68,9 @@ class LedgerParts:
             self._inner = LedgerBooks(
                 in_redis, own, files.estates, lambda folder: journaled(files.file_in(folder)), files.others, clock
             )
-        self.ledger = AllottedLedger(kept, clock, observer, part=settings.allotment_share / seat.count)
+        lines = kept if isinstance(kept, JournaledLedger) else None
+        self._asides = Asides(kept, lines, clock, observer, part=settings.allotment_share, workers=seat.count)
+        self.ledger = AllottedLedger(kept, self._asides, observer)
 
     async def start(self) -> int:
         """How many requests that a kill had cut were ended in the books."""
@@ -76,9 +79,9 @@ class LedgerParts:
             ended = await self._inner.start()
         else:
             self._inner.start()
-        self.ledger.start()
+        self._asides.start()
         return ended
 
     async def stop(self) -> None:
-        await self.ledger.stop()
+        await self._asides.stop()
         await self._inner.stop()

@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.fixtures.semantic",
     "tests.fixtures.qdrant",
     "tests.fixtures.ledger",
+    "tests.fixtures.allotted",
     "tests.fixtures.children",
     "tests.fixtures.loopback",
     "tests.fixtures.gateway",

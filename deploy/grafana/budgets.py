@@ -50,7 +50,8 @@ NOW = Row(
         ),
         stat(
             "Put aside",
-            "Dollars that gateways keep to spend while the state is away (`when_unavailable: local`).",
+            "Dollars that gateways keep to spend without asking the state: leased for a moment to who asks often, and "
+            "for while it is away (`when_unavailable: local`).",
             or_zero(f"sum({metric('budget_put_aside_usd')})"),
             "currencyUSD",
         ),

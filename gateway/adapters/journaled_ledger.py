@@ -18,6 +18,9 @@ Everything told to Redis is known there by the hold's id, and telling it twice i
     recovered   as before, or settled    asked       the same
     settle of   not counted              answered    counts it, in a new batch; so, in full, a `held` that was not
     no reserve                                         reserved
+    draw        it holds what was        asked, or   charges of what was put aside what attempts hold and have drawn
+                put aside                about to be   of it; all, where lines may be missing: a gap, another run of
+    drawn       the same                 answered      the machine, or a version without these lines
     batch       counted, or not          answered    counts it once more, under its id
 
 A torn last line is a line not written, and what it announces was not done: the row before it holds. Told again are only
@@ -38,6 +41,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from gateway.adapters.boot_id import boot_id
 from gateway.adapters.ledger_file import LedgerFile
 from gateway.adapters.ledger_reader import Damage
 from gateway.adapters.ledger_recovery import Left, read_left
@@ -48,7 +52,7 @@ from gateway.core.books import Books, budget_of
 from gateway.core.budget import LATE_MS, MAX_LIMIT, NOTHING, Amount, Bid, Payer
 from gateway.core.events import Degraded, Event
 from gateway.core.ladder import Rung
-from gateway.core.ledger_lines import TOLD, Entry, EntryKind, Record
+from gateway.core.ledger_lines import ASIDE, TOLD, Draw, Entry, EntryKind, Record
 from gateway.ports import Clock, Hold, Ledger, Observer, Standing
 
 _AT_ONCE = 64
@@ -88,7 +92,8 @@ class JournaledLedger:
         self._clock = clock
         self._observer = observer
         self._books = Books()
-        file.begin_with(lambda: self._books.head(clock.unix_s()))
+        self._boot = boot_id()
+        file.begin_with(lambda: {**self._books.head(clock.unix_s()), "boot": self._boot})
         self.attach()
 
     def attach(self) -> None:
@@ -106,7 +111,8 @@ class JournaledLedger:
         left = await asyncio.to_thread(self._read_left)
         self._books = left.books
         open_holds = list(left.books.open.values())
-        ended = [self._ended(entry) for entry in open_holds]
+        all_told = left.boot is not None and left.boot == self._boot and not left.lost_lines
+        ended = [self._ended(entry, all_told) for entry in open_holds]
         for entry in ended:
             self._write(entry)
         told = [entry for entry in (*left.recent, *ended) if entry.reserved or entry.kind == "batch"]
@@ -146,6 +152,17 @@ class JournaledLedger:
         await self._inner.settle(hold, actual)
         if self._inner.is_behind != (self._books.behind_since_s is not None):
             self._note_backlog()
+
+    def draw(self, draw: Draw) -> bool:
+        """Before an attempt is paid from what was put aside. False: the line of it may not outlive this process."""
+        outlives = self._file.append(draw.record("draw", self._clock.unix_s()))
+        self._books.draw(draw)
+        return outlives
+
+    def drawn(self, drawn: Draw) -> None:
+        """So much was."""
+        self._file.append(drawn.record("drawn", self._clock.unix_s()))
+        self._books.drawn(drawn)
 
     async def standing(self, payer: Payer) -> tuple[Standing, ...]:
         return await self._inner.standing(payer)
@@ -196,11 +213,14 @@ class JournaledLedger:
         self._file.append(entry.record())
         self._books.add(entry)
 
-    def _ended(self, left_open: Entry) -> Entry:
-        """A hold that was granted is charged in full; one that was only asked for never reached a provider."""
+    def _ended(self, left_open: Entry, all_told: bool) -> Entry:
+        """A hold that was granted is charged in full; one that was only asked for never reached a provider. Of what was
+        put aside only what was drawn is charged, if no line of that can be missing."""
         if left_open.kind != "held":
             return self._over(left_open)
-        return replace(left_open, kind="recovered", at_s=self._clock.unix_s())
+        is_aside = all_told and left_open.id.startswith(ASIDE)
+        amount = self._books.taken(left_open.id) if is_aside else left_open.amount
+        return replace(left_open, kind="recovered", at_s=self._clock.unix_s(), amount=amount)
 
     def _over(self, asked: Entry) -> Entry:
         return replace(asked, kind="void", at_s=self._clock.unix_s(), amount=NOTHING)

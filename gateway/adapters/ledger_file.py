@@ -82,15 +82,16 @@ class LedgerFile:
         self._close()
         self._waiting.clear()
 
-    def append(self, record: Record) -> None:
-        """From here on the line outlives this process; or, while the disk takes nothing, is kept until it does. Never
-        raises."""
+    def append(self, record: Record) -> bool:
+        """From here on the line outlives this process: True; or, while the disk takes nothing, is kept until it does:
+        False. Never raises."""
         day = int(record["at"] // _DAY_S)
         if self._fd is None or self._size_bytes + len(self._waiting) >= self._max_file_bytes or day != self._day:
             self.flush()
             if not self._waiting:
                 self._turn(day)
         self._wait(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        return not self._retry_at_s
 
     def _turn(self, day: int) -> None:
         """The next file; it is made when its first line is written."""

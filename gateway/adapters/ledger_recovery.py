@@ -13,7 +13,7 @@ from gateway.adapters.ledger_file import ledger_files
 from gateway.adapters.ledger_reader import Damage, read_lines
 from gateway.core.books import Books
 from gateway.core.budget import LATE_MS
-from gateway.core.ledger_lines import ENTRY_KINDS, Entry, Record, check_kind, entry_of
+from gateway.core.ledger_lines import ENTRY_KINDS, Entry, Record, check_kind, draw_of, entry_of
 
 RECENT_S = 60.0
 """Far longer than a settlement waits for its turn and its time-out before it is either confirmed or kept for later."""
@@ -23,10 +23,13 @@ _TAIL_BYTES = 64 * 1024
 
 @dataclass(slots=True)
 class Left:
-    """`recent` are the entries that ended something and that Redis may not have confirmed, oldest first."""
+    """`recent` are the entries that ended something and that Redis may not have confirmed, oldest first. `boot` is the
+    machine's at the last lines (None: not told), and `lost_lines` whether there are gaps between them."""
 
     books: Books = field(default_factory=Books)
     recent: deque[Entry] = field(default_factory=deque)
+    boot: str | None = None
+    lost_lines: bool = False
 
     def add(self, record: Record) -> None:
         """Raises ValueError for a line that says nothing."""
@@ -37,6 +40,14 @@ class Left:
             if entry.kind not in ("hold", "held"):
                 self.recent.append(entry)
                 self._forget_what_is_confirmed(entry.at_s)
+        elif kind == "draw":
+            self.books.draw(draw_of(record))
+        elif kind == "drawn":
+            self.books.drawn(draw_of(record))
+        elif kind == "head":
+            self.boot = record.get("boot")
+        elif kind == "gap":
+            self.lost_lines = True
         elif kind in ("behind", "even"):
             self.books.behind_since_s = record["at"] if kind == "behind" else None
 

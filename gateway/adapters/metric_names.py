@@ -88,9 +88,9 @@ UNGUARDED = _counter(
 )
 UNGUARDED_TOKENS = _counter("budget_unguarded_tokens", "Tokens of those requests.", "service")
 UNGUARDED_USD = _counter("budget_unguarded_usd", "US dollars of those requests.", "service")
-ASIDE_TOKENS = _gauge("budget_put_aside_tokens", "Tokens kept here for an outage.", "service")
+ASIDE_TOKENS = _gauge("budget_put_aside_tokens", "Tokens kept here to spend without asking.", "service")
 ASIDE_USD = Family(
-    "thriftgate_budget_put_aside_usd", "US dollars kept here for an outage.", ("service",), "gauge", True
+    "thriftgate_budget_put_aside_usd", "US dollars kept here to spend without asking.", ("service",), "gauge", True
 )
 BUDGET_LIMIT_USD = _worst("budget_limit_usd", "US dollars a window.", *_BUDGET)
 BUDGET_USED_USD = _worst("budget_used_usd", "US dollars settled and reserved in the window of now.", *_BUDGET)

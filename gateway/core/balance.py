@@ -7,7 +7,8 @@ the air, and those that a kill cut between their settlement and their line.
 What was `recovered` was charged in full without a settlement. Its request has no bill when the gateway was killed; when
 only Redis had lost its memory there is one, which may then be more than was settled by as much as was recovered.
 
-What was put aside is settled with the sum of what was drawn from it, no more and no less.
+What was put aside is settled with the sum of what was drawn from it, no more and no less; recovered, with as much as
+attempts in the air could have drawn more.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from gateway.core.books import Books
-from gateway.core.events import Drawn
 from gateway.core.ledger_lines import (
     ASIDE,
     ENTRY_KINDS,
     Bill,
+    Draw,
     Entry,
     Record,
     bill_of,
     billed_by,
     check_kind,
-    drawn_of,
+    draw_of,
     entry_of,
 )
 
@@ -96,7 +97,7 @@ class Balance:
         elif kind in ("request", "check"):
             self._add_bill(bill_of(record))
         elif kind == "drawn":
-            self._add_drawn(drawn_of(record), record["at"])
+            self._add_drawn(draw_of(record), record["at"])
         elif kind == "gap":
             self.lost_lines += record["lines"]
 
@@ -112,20 +113,21 @@ class Balance:
         if not entry.charges:
             return
         nano_usd, recovered = entry.amount.nano_usd, entry.kind == "recovered"
+        drawn_nano_usd = self._drawn.pop(entry.id, 0)
         if recovered:
-            self._on(entry.service, entry.at_s).recovered_nano_usd += nano_usd
+            self._on(entry.service, entry.at_s).recovered_nano_usd += max(0, nano_usd - drawn_nano_usd)
         if entry.id.startswith(ASIDE):
-            drawn_nano_usd = self._drawn.pop(entry.id, 0)
-            if drawn_nano_usd != nano_usd and not recovered:
+            if drawn_nano_usd > nano_usd or (drawn_nano_usd < nano_usd and not recovered):
                 self._mismatch(Mismatch(entry.id, entry.service, drawn_nano_usd, nano_usd))
         elif recovered:
             self._for(entry.id, entry.service, entry.at_s).recovered_nano_usd += nano_usd
         else:
             self._for(entry.id, entry.service, entry.at_s).nano_usd += nano_usd
 
-    def _add_drawn(self, drawn: Drawn, at_s: float) -> None:
-        self._drawn[drawn.aside_id] = self._drawn.get(drawn.aside_id, 0) + drawn.nano_usd
-        self._for(drawn.hold_id, drawn.service, at_s).nano_usd += drawn.nano_usd
+    def _add_drawn(self, drawn: Draw, at_s: float) -> None:
+        nano_usd = drawn.amount.nano_usd
+        self._drawn[drawn.aside_id] = self._drawn.get(drawn.aside_id, 0) + nano_usd
+        self._for(drawn.hold_id, drawn.service, at_s).nano_usd += nano_usd
 
     def _for(self, hold_id: str, service: str, at_s: float) -> _Unclaimed:
         return self._unclaimed.setdefault(billed_by(hold_id), _Unclaimed(at_s, service))

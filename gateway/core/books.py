@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 from gateway.core.budget import NOTHING, Amount, Budget
-from gateway.core.ledger_lines import Entry, Record, entry_of
+from gateway.core.ledger_lines import ASIDE, Draw, Entry, Record, draw_of, entry_of
 from gateway.core.window import BUCKETS, LENGTH_S, WindowKind, WindowRule, WindowStyle
 
 _SLACK_S = 86_400.0
@@ -42,13 +42,16 @@ class _Sum:
 
 
 class Books:
-    """`open` are the holds that nothing has ended, by id.
+    """`open` are the holds that nothing has ended, by id; `draws` what attempts in the air hold of what was put aside,
+    by theirs.
 
     `behind_since_s` is since when settlements wait to be told to Redis, None when none does.
     """
 
     def __init__(self) -> None:
         self.open: dict[str, Entry] = {}
+        self.draws: dict[str, Draw] = {}
+        self._drawn: dict[str, Amount] = {}
         self.behind_since_s: float | None = None
         self._spent: defaultdict[tuple[str, str, int | None], _Sum] = defaultdict(_Sum)
         self._uncounted: defaultdict[Counter, _Sum] = defaultdict(_Sum)
@@ -74,10 +77,30 @@ class Books:
             self.open[entry.id] = entry
             return
         self.open.pop(entry.id, None)
+        if entry.id.startswith(ASIDE):
+            self._forget_draws(entry.id)
         if entry.charges:
             self._charge(entry)
         elif entry.kind == "batch":
             self._take(entry)
+
+    def draw(self, draw: Draw) -> None:
+        self.draws[draw.hold_id] = draw
+
+    def drawn(self, drawn: Draw) -> None:
+        self.draws.pop(drawn.hold_id, None)
+        if drawn.aside_id in self.open:  # else it was ended before its last draw, by a Redis that lost its memory
+            self._drawn[drawn.aside_id] = self._drawn.get(drawn.aside_id, NOTHING) + drawn.amount
+
+    def taken(self, aside_id: str) -> Amount:
+        """What was drawn of what was put aside, and what attempts in the air may draw yet."""
+        in_the_air = (draw.amount for draw in self.draws.values() if draw.aside_id == aside_id)
+        return sum(in_the_air, self._drawn.get(aside_id, NOTHING))
+
+    def _forget_draws(self, aside_id: str) -> None:
+        self._drawn.pop(aside_id, None)
+        for hold_id in [draw.hold_id for draw in self.draws.values() if draw.aside_id == aside_id]:
+            del self.draws[hold_id]
 
     def _charge(self, entry: Entry) -> None:
         held_at_s = entry.held_at_s
@@ -114,6 +137,10 @@ class Books:
                 self.open[entry.id] = entry
             for entry in map(entry_of, head["uncounted"]):
                 self._wait(entry)
+            for draw in map(draw_of, head.get("draws", ())):  # none in files of before 2026-11-24, as below
+                self.draws[draw.hold_id] = draw
+            for aside_id, tokens, nano_usd in head.get("drawn", ()):
+                self._drawn[aside_id] = Amount(tokens, nano_usd)
             for tag, meter, bucket, tokens, nano_usd, touched_s in head["sums"]:
                 self._spent[tag, meter, bucket].add(Amount(tokens, nano_usd), touched_s)
         except (KeyError, TypeError, ValueError) as error:
@@ -130,6 +157,8 @@ class Books:
             "at": at_s,
             "behind_since": self.behind_since_s,
             "open": [entry.record() for entry in self.open.values()],
+            "draws": [draw.record("draw", at_s) for draw in self.draws.values()],
+            "drawn": [[aside_id, drawn.tokens, drawn.nano_usd] for aside_id, drawn in self._drawn.items()],
             "sums": [[*where, sum_.tokens, sum_.nano_usd, sum_.touched_s] for where, sum_ in self._spent.items()],
             "uncounted": [entry.record() for entry in self.uncounted.values()],
         }

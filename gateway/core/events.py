@@ -175,20 +175,8 @@ class Unguarded:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """While a budget could not be asked about, an attempt was paid from what had been put aside of it. Both ids are of
-    holds: the attempt's, which the ledger has not seen, and that of what was put aside."""
-
-    hold_id: str
-    aside_id: str
-    service: str
-    tokens: int
-    nano_usd: int
-
-
-@dataclass(frozen=True, slots=True)
 class PutAside:
-    """What this gateway now keeps of a service's budgets, to spend while they cannot be asked about; all 0: nothing."""
+    """What this gateway now keeps of a service's budgets, to spend without asking about them; all 0: nothing."""
 
     service: str
     tokens: int
@@ -294,7 +282,6 @@ Event = (
     | NotByMeaning
     | Overshoot
     | Unguarded
-    | Drawn
     | PutAside
     | BudgetLevel
     | Reloaded

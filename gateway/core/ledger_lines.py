@@ -10,7 +10,8 @@ of a prompt, an answer or a key in it.
     recovered  its gateway died: it is charged in full
     batch      spend that had not been reserved has been added up, and is about to be told to Redis under this id
                (these six: id, service, tag, meters, tokens, nano_usd, reserved, held_at by the ledger's own clock)
-    drawn      an attempt was paid from what had been put aside for an outage: all that Drawn says
+    draw       an attempt is about to be paid from what has been put aside, at most so much
+    drawn      it was, so much of it (these two: hold_id, aside_id, service, tokens, nano_usd)
     request    a request is over: all that RequestFinished says
     check      a semantic hit, or a light answer, was asked again: all that HitChecked says
     level      a budget has reached a rung of its ladder: all that BudgetLevel says
@@ -22,7 +23,8 @@ of a prompt, an answer or a key in it.
     gap        so many lines were lost while the disk took nothing: lines
 
 A hold's id begins with its request's: `req_….2` is the second attempt; `req_….shadow.1`, `req_….light.1` and
-`req_….judge.1` belong to a check. `aside_…` is put aside, and settled with what was drawn from it.
+`req_….judge.1` belong to a check. `aside_…` is put aside, and settled with what was drawn from it. What an attempt
+draws from may be exchanged while it runs: then there is another `draw` of it, which is the one that counts.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 from gateway.core.budget import Amount
-from gateway.core.events import BudgetLevel, Drawn, Event, HitChecked, PromptKept, Rated, RequestFinished
+from gateway.core.events import BudgetLevel, Event, HitChecked, PromptKept, Rated, RequestFinished
 from gateway.core.frozen import value
 from gateway.core.usage import Usage
 
@@ -44,7 +46,9 @@ Record = Mapping[str, Any]
 ASIDE = "aside_"
 """What the id of a hold begins with that is put aside."""
 ENTRY_KINDS: frozenset[str] = frozenset(get_args(EntryKind))
-OTHER_KINDS = frozenset({"drawn", "request", "check", "level", "feedback", "prompt", "head", "behind", "even", "gap"})
+OTHER_KINDS = frozenset(
+    {"draw", "drawn", "request", "check", "level", "feedback", "prompt", "head", "behind", "even", "gap"}
+)
 
 
 @value(frozen=True, slots=True)
@@ -100,6 +104,28 @@ def entry_of(record: Record) -> Entry:
     )
 
 
+@value(frozen=True, slots=True)
+class Draw:
+    """What an attempt holds, or has used, of what was put aside. Both ids are of holds: the attempt's, which the ledger
+    has not seen, and that of what was put aside."""
+
+    hold_id: str
+    aside_id: str
+    service: str
+    amount: Amount
+
+    def record(self, kind: Literal["draw", "drawn"], at_s: float) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "at": at_s,
+            "hold_id": self.hold_id,
+            "aside_id": self.aside_id,
+            "service": self.service,
+            "tokens": self.amount.tokens,
+            "nano_usd": self.amount.nano_usd,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Bill:
     """What a request, or the check of a hit, was told to have cost. `begun_s` is when it came in; for a check, when its
@@ -120,10 +146,10 @@ def bill_of(record: Record) -> Bill:
     return Bill(record["type"], at_s, begun_s, _text(record, "request_id"), _text(record, "service"), nano_usd)
 
 
-def drawn_of(record: Record) -> Drawn:
-    """From a line of type `drawn`. Raises ValueError, which names the field."""
-    ids = _text(record, "hold_id"), _text(record, "aside_id")
-    return Drawn(*ids, _text(record, "service"), _count(record, "tokens"), _count(record, "nano_usd"))
+def draw_of(record: Record) -> Draw:
+    """From a line of type `draw` or `drawn`. Raises ValueError, which names the field."""
+    ids = _text(record, "hold_id"), _text(record, "aside_id"), _text(record, "service")
+    return Draw(*ids, Amount(_count(record, "tokens"), _count(record, "nano_usd")))
 
 
 def billed_by(hold_id: str) -> tuple[Literal["request", "check"], str]:
@@ -188,7 +214,7 @@ def _usage_record(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _all_of(kind: str, event: HitChecked | BudgetLevel | Drawn | Rated | PromptKept, at_s: float) -> dict[str, Any]:
+def _all_of(kind: str, event: HitChecked | BudgetLevel | Rated | PromptKept, at_s: float) -> dict[str, Any]:
     return {"type": kind, "at": at_s, **asdict(event)}
 
 
@@ -196,7 +222,6 @@ TOLD: Mapping[type[object], Callable[[Any, float], dict[str, Any]]] = {
     RequestFinished: request_record,
     HitChecked: partial(_all_of, "check"),
     BudgetLevel: partial(_all_of, "level"),
-    Drawn: partial(_all_of, "drawn"),
     Rated: partial(_all_of, "feedback"),
     PromptKept: partial(_all_of, "prompt"),
 }

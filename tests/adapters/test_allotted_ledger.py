@@ -1,26 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
-from gateway.adapters.allotted_ledger import AllottedLedger
-from gateway.adapters.redis_client import RedisClient, connect
 from gateway.adapters.redis_keys import meter_keys
-from gateway.adapters.redis_ledger import RedisLedger
 from gateway.core.budget import Amount, Away, Budget, Payer
 from gateway.core.errors import BudgetExceeded, LedgerUnavailable
 from gateway.core.events import PutAside, Unguarded
 from gateway.core.window import WindowRule
-from gateway.ports import Hold
-from tests.fixtures.ledger import LEASE_S, NOON_S, account_sums, bid
-from tests.fixtures.semantic import EventList, HandClock
-from tests.fixtures.state import PATIENT_S, Valkey
+from tests.fixtures.allotted import LOCAL, SEARCH, Allotted, Gateways, spend
+from tests.fixtures.ledger import LEASE_S, NOON_S, bid, sums_of
+from tests.fixtures.state import PATIENT_S
 
-LOCAL = Budget("search", WindowRule("day"), tokens=1_000, nano_usd=100_000, away="local")
-SEARCH = Payer("search", "search", (LOCAL,))
-PART = 0.05
 MIDNIGHT_S = NOON_S + 12 * 3_600
 
 
@@ -28,62 +20,16 @@ def search(away: Away, *, hard: bool = True) -> Payer:
     return Payer("search", "search", (replace(LOCAL, away=away, hard=hard),))
 
 
-@dataclass
-class Gateways:
-    """Ledgers of several gateways on one Redis of which nothing is lost when it is killed. They believe one clock."""
-
-    valkey: Valkey
-    clock: HandClock
-    told: EventList
-    inner: list[RedisLedger]
-    clients: list[RedisClient]
-
-    def new(self, timeout_s: float = PATIENT_S) -> AllottedLedger:
-        client = connect(self.valkey.url, timeout_s=timeout_s)
-        self.clients.append(client)
-        now_ms = lambda: int(self.clock.now_s * 1000)  # noqa: E731  # shorter than what it is given to
-        ledger = RedisLedger(client, self.clock, self.told, lease_s=LEASE_S, timeout_s=timeout_s, server_ms=now_ms)
-        self.inner.append(ledger)
-        return AllottedLedger(ledger, self.clock, self.told, part=PART)
-
-    async def written(self) -> None:
-        """Redis is back: until it has heard everything."""
-        for ledger in self.inner:
-            while not await ledger.flush():
-                self.clock.now_s += 1.0
-
-    async def sums(self) -> dict[str, int]:
-        """Those of the service's own meters, added up."""
-        return await account_sums(self.valkey.url, "search")
-
-
 @pytest.fixture
-async def gateways(
-    own_valkey: Callable[..., Valkey], hand_clock: HandClock, told: EventList
-) -> AsyncIterator[Gateways]:
-    hand_clock.now_s = NOON_S
-    gateways = Gateways(own_valkey("--appendonly", "yes", "--appendfsync", "always"), hand_clock, told, [], [])
-    yield gateways
-    for client in gateways.clients:
-        await client.aclose()
-
-
-@pytest.fixture
-async def ledger(gateways: Gateways) -> AllottedLedger:
+async def ledger(gateways: Gateways) -> Allotted:
     """One that has put aside for `SEARCH`."""
     ledger = gateways.new()
     await spend(ledger, "first", SEARCH, 0)
-    assert not await ledger.put_aside()
+    assert not await ledger.asides.put_aside()
     return ledger
 
 
-async def spend(ledger: AllottedLedger, id: str, payer: Payer, tokens: int) -> Hold:
-    hold = await ledger.hold(id, payer, bid(tokens, tokens))
-    await ledger.settle(hold, Amount(tokens, tokens))
-    return hold
-
-
-async def spend_until_closed(ledger: AllottedLedger, name: str, tokens: int) -> int:
+async def spend_until_closed(ledger: Allotted, name: str, tokens: int) -> int:
     """How many tokens it let go."""
     spent = 0
     while True:
@@ -131,9 +77,7 @@ async def test_what_redis_was_asked_about_is_not_unguarded(gateways: Gateways) -
 # putting aside
 
 
-async def test_a_part_of_each_limit_is_put_aside_once_a_service_has_asked(
-    ledger: AllottedLedger, gateways: Gateways
-) -> None:
+async def test_a_part_of_each_limit_is_put_aside_once_a_service_has_asked(ledger: Allotted, gateways: Gateways) -> None:
     assert await gateways.sums() == {"reserved_tokens": 50, "reserved_nano_usd": 5_000}
     assert gateways.told.events == [PutAside("search", 50, 5_000)]
 
@@ -142,7 +86,7 @@ async def test_nothing_is_put_aside_for_who_would_not_spend_it(gateways: Gateway
     ledger = gateways.new()
     await spend(ledger, "a", search("closed"), 0)
     await spend(ledger, "b", search("open"), 0)
-    assert await ledger.put_aside()
+    assert await ledger.asides.put_aside()
     assert await gateways.sums() == {}
 
 
@@ -151,7 +95,7 @@ async def test_a_rate_is_no_part_of_an_allotment(gateways: Gateways) -> None:
     payer = Payer("search", "search", (rate, LOCAL))
     ledger = gateways.new()
     await spend(ledger, "a", payer, 0)
-    await ledger.put_aside()
+    await ledger.asides.put_aside()
     assert gateways.told.events == [PutAside("search", 50, 5_000)]
     gateways.clock.now_s += 61
     gateways.valkey.kill()
@@ -163,8 +107,8 @@ async def test_services_of_a_team_divide_its_part_between_them(gateways: Gateway
     ledger = gateways.new()
     for name in ("a", "b"):
         await spend(ledger, name, Payer(name, "team", (team,)), 0)
-        await ledger.put_aside()
-    await ledger.put_aside()
+        await ledger.asides.put_aside()
+    await ledger.asides.put_aside()
     kept = {event.service: event.tokens for event in gateways.told.events if isinstance(event, PutAside)}
     assert kept == {"a": 20, "b": 20}
 
@@ -175,13 +119,11 @@ async def test_a_service_whose_sums_cannot_be_read_keeps_no_other_from_its_allot
     with pytest.raises(LedgerUnavailable):
         await spend(ledger, "a", Payer("broken", "broken", (replace(LOCAL, account="broken"),)), 0)
     await spend(ledger, "b", SEARCH, 0)
-    await ledger.put_aside()
+    await ledger.asides.put_aside()
     assert PutAside("search", 50, 5_000) in gateways.told.events
 
 
-async def test_requests_beside_an_allotment_ask_redis_as_often_as_without(
-    ledger: AllottedLedger, gateways: Gateways
-) -> None:
+async def test_requests_beside_an_allotment_ask_redis_as_often_as_without(ledger: Allotted, gateways: Gateways) -> None:
     async def calls() -> int:
         stats = await gateways.clients[0].info("commandstats")
         return int(stats["cmdstat_evalsha"]["calls"])
@@ -189,11 +131,11 @@ async def test_requests_beside_an_allotment_ask_redis_as_often_as_without(
     before = await calls()
     await spend(ledger, "a", SEARCH, 10)
     assert await calls() - before == 2
-    await ledger.put_aside()
+    await ledger.asides.put_aside()
     assert await calls() - before == 2
 
 
-async def test_a_refused_request_gets_back_what_was_put_aside(ledger: AllottedLedger, gateways: Gateways) -> None:
+async def test_a_refused_request_gets_back_what_was_put_aside(ledger: Allotted, gateways: Gateways) -> None:
     await spend(ledger, "a", SEARCH, 940)
     await spend(ledger, "req.2", SEARCH, 60)
     assert await gateways.sums() == {"settled_tokens": 1_000, "settled_nano_usd": 1_000}
@@ -205,7 +147,7 @@ async def test_a_refused_request_gets_back_what_was_put_aside(ledger: AllottedLe
 async def test_never_more_than_half_of_what_is_left_is_put_aside(gateways: Gateways) -> None:
     ledger = gateways.new()
     await spend(ledger, "a", SEARCH, 990)
-    await ledger.put_aside()
+    await ledger.asides.put_aside()
     assert gateways.told.events[-1] == PutAside("search", 5, 5_000)
 
 
@@ -213,7 +155,7 @@ async def test_never_more_than_half_of_what_is_left_is_put_aside(gateways: Gatew
 
 
 async def test_while_redis_is_away_what_was_put_aside_is_spent_and_no_more(
-    ledger: AllottedLedger, gateways: Gateways
+    ledger: Allotted, gateways: Gateways
 ) -> None:
     gateways.valkey.kill()
     assert await spend_until_closed(ledger, "away", 20) == 40
@@ -223,7 +165,7 @@ async def test_while_redis_is_away_what_was_put_aside_is_spent_and_no_more(
     await spend(ledger, "small", SEARCH, 10)
 
 
-async def test_the_same_id_again_is_the_same_hold(ledger: AllottedLedger, gateways: Gateways) -> None:
+async def test_the_same_id_again_is_the_same_hold(ledger: Allotted, gateways: Gateways) -> None:
     gateways.valkey.kill()
     hold = await ledger.hold("a", SEARCH, bid(30))
     assert await ledger.hold("a", SEARCH, bid(30)) == hold
@@ -232,23 +174,21 @@ async def test_the_same_id_again_is_the_same_hold(ledger: AllottedLedger, gatewa
     await ledger.hold("b", SEARCH, bid(40))
 
 
-async def test_a_hold_from_what_was_put_aside_is_charged_to_its_meters(
-    ledger: AllottedLedger, gateways: Gateways
-) -> None:
+async def test_a_hold_from_what_was_put_aside_is_charged_to_its_meters(ledger: Allotted, gateways: Gateways) -> None:
     gateways.valkey.kill()
     hold = await ledger.hold("a", SEARCH, bid(30, 7))
     assert (hold.meters, hold.amount) == ((LOCAL.meter(NOON_S),), Amount(30, 7))
 
 
 async def test_when_redis_is_back_it_is_settled_with_what_was_spent_and_replaced(
-    ledger: AllottedLedger, gateways: Gateways
+    ledger: Allotted, gateways: Gateways
 ) -> None:
     gateways.valkey.kill()
     await spend(ledger, "away", SEARCH, 30)
     gateways.valkey.start()
     await gateways.written()
     while (await gateways.sums()).get("settled_tokens") != 30:
-        await ledger.put_aside()
+        await ledger.asides.put_aside()
         await gateways.written()
     assert await gateways.sums() == {
         "settled_tokens": 30,
@@ -258,17 +198,16 @@ async def test_when_redis_is_back_it_is_settled_with_what_was_spent_and_replaced
     }
 
 
-async def test_one_that_requests_still_hold_of_is_settled_with_the_last_of_them(
-    ledger: AllottedLedger, gateways: Gateways
-) -> None:
+async def test_what_requests_still_hold_of_it_they_hold_of_the_next(ledger: Allotted, gateways: Gateways) -> None:
     gateways.valkey.kill()
     flying = await ledger.hold("flying", SEARCH, bid(30, 30))
     gateways.valkey.start()
     await gateways.written()
-    while (await gateways.sums())["reserved_tokens"] != 100:
-        await ledger.put_aside()
+    while (await gateways.sums())["reserved_tokens"] != 80:
+        await ledger.asides.put_aside()
         await gateways.written()
     await ledger.settle(flying, Amount(20, 20))
+    await ledger.asides.put_aside()
     await gateways.written()
     sums = await gateways.sums()
     assert (sums["settled_tokens"], sums["reserved_tokens"]) == (20, 50)
@@ -278,17 +217,17 @@ async def test_one_that_requests_still_hold_of_is_settled_with_the_last_of_them(
 
 
 @pytest.fixture
-async def late_ledger(gateways: Gateways) -> AllottedLedger:
+async def late_ledger(gateways: Gateways) -> Allotted:
     """One that has put aside for `SEARCH` half a minute before midnight."""
     gateways.clock.now_s = MIDNIGHT_S - 30
     ledger = gateways.new()
     await spend(ledger, "first", SEARCH, 0)
-    await ledger.put_aside()
+    await ledger.asides.put_aside()
     return ledger
 
 
 async def test_what_was_put_aside_in_one_window_is_not_spent_in_the_next(
-    late_ledger: AllottedLedger, gateways: Gateways
+    late_ledger: Allotted, gateways: Gateways
 ) -> None:
     gateways.valkey.kill()
     gateways.clock.now_s = MIDNIGHT_S - 1
@@ -298,20 +237,37 @@ async def test_what_was_put_aside_in_one_window_is_not_spent_in_the_next(
         await late_ledger.hold("after", SEARCH, bid(1))
 
 
+async def test_one_of_another_window_is_settled_with_the_last_request_that_holds_of_it(
+    late_ledger: Allotted, gateways: Gateways
+) -> None:
+    gateways.valkey.kill()
+    flying = await late_ledger.hold("flying", SEARCH, bid(30, 30))
+    gateways.valkey.start()
+    await gateways.written()
+    gateways.clock.now_s = MIDNIGHT_S
+    await late_ledger.asides.put_aside()
+    sums = await sums_of(gateways.clients[0], "search", LOCAL.meter(MIDNIGHT_S - 1))
+    assert sums == {"reserved_tokens": 50, "reserved_nano_usd": 5_000}
+    await late_ledger.settle(flying, Amount(20, 20))
+    await gateways.written()
+    sums = await sums_of(gateways.clients[0], "search", LOCAL.meter(MIDNIGHT_S - 1))
+    assert sums == {"settled_tokens": 20, "settled_nano_usd": 20}
+
+
 async def test_at_the_end_of_a_window_who_has_asked_in_it_gets_an_allotment_of_the_next(
-    late_ledger: AllottedLedger, gateways: Gateways
+    late_ledger: Allotted, gateways: Gateways
 ) -> None:
     await spend(late_ledger, "asked", SEARCH, 0)
     gateways.clock.now_s = MIDNIGHT_S
-    await late_ledger.put_aside()
+    await late_ledger.asides.put_aside()
     assert await gateways.sums() == {"reserved_tokens": 50, "reserved_nano_usd": 5_000}
     gateways.valkey.kill()
     await spend(late_ledger, "a", SEARCH, 50)
 
 
-async def test_who_has_not_asked_in_a_whole_window_gets_none(late_ledger: AllottedLedger, gateways: Gateways) -> None:
+async def test_who_has_not_asked_in_a_whole_window_gets_none(late_ledger: Allotted, gateways: Gateways) -> None:
     gateways.clock.now_s = MIDNIGHT_S
-    assert await late_ledger.put_aside()
+    assert await late_ledger.asides.put_aside()
     assert await gateways.sums() == {}
     assert gateways.told.events[-1] == PutAside("search", 0, 0)
 
@@ -320,7 +276,7 @@ async def test_a_sliding_window_ends_an_allotment_with_its_bucket(gateways: Gate
     payer = Payer("search", "search", (replace(LOCAL, rule=WindowRule("hour", "sliding")),))
     ledger = gateways.new()
     await spend(ledger, "first", payer, 0)
-    await ledger.put_aside()
+    await ledger.asides.put_aside()
     gateways.valkey.kill()
     await spend(ledger, "a", payer, 10)
     gateways.clock.now_s += 60
@@ -331,13 +287,13 @@ async def test_a_sliding_window_ends_an_allotment_with_its_bucket(gateways: Gate
 # the end of a gateway
 
 
-async def test_a_gateway_that_stops_gives_it_back(ledger: AllottedLedger, gateways: Gateways) -> None:
-    ledger.start()
-    await ledger.stop()
+async def test_a_gateway_that_stops_gives_it_back(ledger: Allotted, gateways: Gateways) -> None:
+    ledger.asides.start()
+    await ledger.asides.stop()
     assert await gateways.sums() == {}
 
 
-async def test_a_gateway_that_is_killed_is_charged_for_all_of_it(ledger: AllottedLedger, gateways: Gateways) -> None:
+async def test_a_gateway_that_is_killed_is_charged_for_all_of_it(ledger: Allotted, gateways: Gateways) -> None:
     gateways.clock.now_s += LEASE_S + 1
     other = gateways.new()
     await spend(other, "other", search("closed"), 0)
@@ -354,7 +310,7 @@ async def test_two_gateways_never_overspend_while_redis_comes_and_goes(gateways:
     for outage in range(4):
         for n, ledger in enumerate(ledgers):
             spent += await spend_well(ledger, gateways, f"well-{outage}-{n}", 100)
-            while await ledger.put_aside():
+            while await ledger.asides.put_aside():
                 gateways.clock.now_s += 1.0
         (gateways.valkey.kill if fault == "killed" else gateways.valkey.freeze)()
         for n, ledger in enumerate(ledgers):
@@ -362,14 +318,14 @@ async def test_two_gateways_never_overspend_while_redis_comes_and_goes(gateways:
         (gateways.valkey.start if fault == "killed" else gateways.valkey.thaw)()
         await gateways.written()
     for ledger in ledgers:
-        ledger.start()
-        await ledger.stop()
+        ledger.asides.start()
+        await ledger.asides.stop()
     await gateways.written()
     assert await gateways.sums() == {"settled_tokens": spent, "settled_nano_usd": spent}
     assert 800 < spent <= 1_000
 
 
-async def spend_well(ledger: AllottedLedger, gateways: Gateways, name: str, tokens: int) -> int:
+async def spend_well(ledger: Allotted, gateways: Gateways, name: str, tokens: int) -> int:
     """A loaded machine may be slower than a time-out: ask until there is an answer."""
     for attempt in range(1_000):
         try:

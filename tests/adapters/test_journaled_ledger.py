@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from gateway.core.budget import LATE_MS, NOTHING, Amount, Bid, Payer
 from gateway.core.errors import BudgetExceeded
 from gateway.core.events import Degraded
 from gateway.core.ladder import Rung
-from gateway.core.ledger_lines import ENTRY_KINDS, entry_of
+from gateway.core.ledger_lines import ENTRY_KINDS, Draw, entry_of
 from gateway.ports import Hold, Standing
 from tests.adapters.happened import ANSWERED
 from tests.fixtures.ledger import LEASE_S, SEARCH, UNLIMITED, bid, sums_of
@@ -248,6 +249,80 @@ async def test_a_batch_that_had_been_told_is_not_counted_again(world: World) -> 
     async with world.living():
         pass
     await world.assert_equal(UNLIMITED, USED)
+
+
+async def drawing(journal: JournaledLedger) -> None:
+    """Half of a budget is put aside, and of that 5 tokens are spent and 10 held."""
+    await journal.hold("aside_1", SEARCH, bid(50, 500))
+    for number, amount in ((1, Amount(20, 200)), (2, Amount(10, 100))):
+        assert journal.draw(Draw(f"req_{number}.1", "aside_1", "search", amount))
+    journal.drawn(Draw("req_1.1", "aside_1", "search", Amount(5, 50)))
+    await attempt(journal, id="other")
+
+
+@pytest.mark.parametrize("away_s", LEASE_STATES)
+async def test_of_what_was_put_aside_only_what_was_drawn_and_what_was_in_the_air_is_charged(
+    world: World, server_clock: HandClock, away_s: float
+) -> None:
+    await world.dies("before hold", drawing, "other")
+    server_clock.now_s += away_s
+    world.clock.now_s += away_s
+    async with world.living():
+        await world.assert_equal(SEARCH, Amount(15, 150))
+
+
+async def test_what_an_attempt_holds_of_another_aside_now_is_charged_there_and_nowhere_else(world: World) -> None:
+    async def exchanging(journal: JournaledLedger) -> None:
+        asides = [await journal.hold(id, SEARCH, bid(20, 200)) for id in ("aside_1", "aside_2")]
+        for aside in asides:
+            journal.draw(Draw("req_1.1", aside.id, "search", Amount(7, 70)))
+        await journal.settle(asides[0], Amount(3, 30))
+        await attempt(journal, id="other")
+
+    await world.dies("before hold", exchanging, "other")
+    async with world.living():
+        await world.assert_equal(SEARCH, Amount(10, 100))
+
+
+async def test_what_was_drawn_before_the_last_file_counts_too(world: World) -> None:
+    async def drawing_long(journal: JournaledLedger) -> None:
+        await journal.hold("aside_1", SEARCH, bid(90, 900))
+        for number in range(120):
+            journal.draw(Draw(f"req_{number}.1", "aside_1", "search", Amount(1, 10)))
+            if number % 2:
+                journal.drawn(Draw(f"req_{number}.1", "aside_1", "search", NOTHING))
+        await attempt(journal, id="other")
+
+    await world.dies("before hold", drawing_long, "other")
+    assert len(ledger_files(world.folder)) > 1
+    async with world.living():
+        await world.assert_equal(SEARCH, Amount(60, 600))
+
+
+@pytest.mark.parametrize("boot", [b'"another run of the machine"', b"null"])
+async def test_where_lines_may_have_died_with_the_machine_all_of_it_is_charged(world: World, boot: bytes) -> None:
+    await world.dies("before hold", drawing, "other")
+    restore(world.folder)
+    (file,) = ledger_files(world.folder)
+    file.write_bytes(re.sub(rb'"boot":[^,}]*', b'"boot":' + boot, file.read_bytes()))
+    async with world.living():
+        await world.assert_equal(SEARCH, Amount(50, 500))
+
+
+async def test_after_a_gap_all_that_was_put_aside_is_charged(world: World) -> None:
+    await world.dies("before hold", drawing, "other")
+    restore(world.folder)
+    with ledger_files(world.folder)[0].open("ab") as file:
+        file.write(b'{"type":"gap","at":4116744000,"lines":1}\n')
+    async with world.living():
+        await world.assert_equal(SEARCH, Amount(50, 500))
+
+
+async def test_nothing_may_be_drawn_while_the_disk_takes_no_line_of_it(world: World) -> None:
+    world.folder /= "no folder"
+    world.folder.touch()
+    journal, _ = world.gateway()
+    assert not journal.draw(Draw("req_1.1", "aside_1", "search", Amount(1)))
 
 
 async def test_a_life_without_a_kill_has_every_step_in_its_order(world: World) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.core.balance import Balance, Mismatch, ServiceDay
 from gateway.core.budget import Amount
-from gateway.core.events import Drawn, HitChecked
-from gateway.core.ledger_lines import Entry, EntryKind, told_record
+from gateway.core.events import HitChecked
+from gateway.core.ledger_lines import Draw, Entry, EntryKind, told_record
 from tests.adapters.happened import ANSWERED
 
 NOON_S = 1_800_000_000.0
@@ -88,7 +88,7 @@ def test_but_no_further() -> None:
 
 
 def drawn(hold_id: str, nano_usd: int) -> dict[str, Any]:
-    return as_read(told_record(Drawn(hold_id, "aside_1", "shop", 1, nano_usd), NOON_S))
+    return as_read(Draw(hold_id, "aside_1", "shop", Amount(1, nano_usd)).record("drawn", NOON_S))
 
 
 def test_what_was_drawn_is_billed_and_is_what_the_aside_is_settled_with() -> None:
@@ -102,9 +102,14 @@ def test_an_aside_that_was_not_settled_with_what_was_drawn_is_named() -> None:
     assert balance.mismatches == [Mismatch("aside_1", "shop", 10, 11)]
 
 
-def test_an_aside_that_a_kill_charged_in_full_is_not_compared() -> None:
+def test_of_an_aside_that_a_kill_has_ended_what_no_attempt_has_drawn_is_recovered() -> None:
     balance = after(drawn("req_1.1", 10), bill(10), entry("recovered", "aside_1", 50))
-    assert (balance.mismatches, balance.days()[TODAY].recovered_nano_usd) == ([], 50)
+    assert (balance.mismatches, balance.days()[TODAY].recovered_nano_usd) == ([], 40)
+
+
+def test_an_aside_that_was_recovered_with_less_than_was_drawn_is_named() -> None:
+    balance = after(drawn("req_1.1", 10), bill(10), entry("recovered", "aside_1", 9))
+    assert balance.mismatches == [Mismatch("aside_1", "shop", 10, 9)]
 
 
 def test_a_request_over_midnight_counts_on_the_day_of_its_bill() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.core.books import Books, Slot, budget_of
 from gateway.core.budget import NOTHING, Amount, Budget
-from gateway.core.ledger_lines import Entry, EntryKind
+from gateway.core.ledger_lines import Draw, Entry, EntryKind
 from gateway.core.window import WindowKind, WindowRule, WindowStyle
 
 NOON_S = 1_800_000_000.0
@@ -92,6 +92,39 @@ def test_reading_on_from_a_head_is_reading_from_the_beginning(entries: list[Entr
     for entry in entries[cut:]:
         resumed.add(entry)
     assert (resumed.open, resumed.sums, resumed.uncounted) == (whole.open, whole.sums, whole.uncounted)
+
+
+ASIDE_HELD = replace(RESERVED, id="aside_1")
+draws = st.builds(Draw, st.sampled_from(["a.1", "a.2", "a.3"]), st.just("aside_1"), st.just("shop"), amounts)
+
+
+@given(lines=st.lists(st.tuples(st.booleans(), draws)), cut=st.integers(0, 20))
+def test_reading_on_from_a_head_knows_what_was_drawn_before(lines: list[tuple[bool, Draw]], cut: int) -> None:
+    def told(books: Books, lines: list[tuple[bool, Draw]]) -> Books:
+        for is_over, draw in lines:
+            (books.drawn if is_over else books.draw)(draw)
+        return books
+
+    before, whole = told(after(ASIDE_HELD), lines[:cut]), told(after(ASIDE_HELD), lines)
+    resumed = told(resumed_from(orjson.loads(orjson.dumps(before.head(NOON_S)))), lines[cut:])
+    assert (resumed.draws, resumed.taken("aside_1")) == (whole.draws, whole.taken("aside_1"))
+
+
+def test_what_is_taken_of_an_aside_is_what_was_drawn_and_what_is_in_the_air() -> None:
+    books = after(ASIDE_HELD)
+    books.draw(Draw("a.1", "aside_1", "shop", Amount(9, 90)))
+    books.draw(Draw("a.2", "aside_1", "shop", Amount(5, 50)))
+    books.drawn(Draw("a.1", "aside_1", "shop", Amount(2, 20)))
+    assert books.taken("aside_1") == Amount(7, 70)
+    assert (books.taken("aside_2"), after(ASIDE_HELD).taken("aside_1")) == (NOTHING, NOTHING)
+
+
+def test_of_an_aside_that_is_over_nothing_is_remembered() -> None:
+    books = after(ASIDE_HELD)
+    books.draw(Draw("a.1", "aside_1", "shop", Amount(9, 90)))
+    books.add(step(ASIDE_HELD, "settle", Amount(9, 90)))
+    books.drawn(Draw("a.1", "aside_1", "shop", Amount(9, 90)))
+    assert (books.draws, books.taken("aside_1")) == ({}, NOTHING)
 
 
 def test_a_head_leaves_out_windows_that_are_long_over() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.core.budget import Amount
 from gateway.core.events import BudgetLevel, Degraded, HitChecked
-from gateway.core.ledger_lines import Bill, Entry, bill_of, billed_by, check_kind, entry_of, told_record
+from gateway.core.ledger_lines import Bill, Draw, Entry, bill_of, billed_by, check_kind, draw_of, entry_of, told_record
 from tests.adapters.happened import ANSWERED
 
 SETTLE = Entry("settle", 2.5, "req_1.1", "shop", "acme", ("shop/day:2026-11-23",), Amount(7, 900), True, 1.5)
@@ -35,6 +35,12 @@ def as_read(record: object) -> dict[str, Any]:
     """What a reader of the line gets."""
     read: dict[str, Any] = orjson.loads(orjson.dumps(record))
     return read
+
+
+@given(draw=st.builds(Draw, st.text(), st.text(), st.text(), st.builds(Amount, counts, counts)))
+def test_what_is_drawn_is_read_as_it_was_written(draw: Draw) -> None:
+    assert draw_of(as_read(draw.record("drawn", 2.5))) == draw
+    assert check_kind(draw.record("draw", 2.5)) == "draw"
 
 
 @given(entry=entries)

@@ -166,7 +166,7 @@ async def test_streams_that_are_left_anywhere_are_charged_for_what_was_produced(
             leaving.append(leave_after(gateway.url, f"question {number}", pace, chance.randint(1, 20_000)))
         await asyncio.gather(*leaving)
         bills = await finished(gateway, CLIENTS)
-        left = await account_sums(redis_url, "shop")
+    left = await account_sums(redis_url, "shop")
     produced = sum(request.produced_tokens for request in openai_upstream.requests)
     assert {bill.outcome for bill in bills} == {"client_disconnect"}
     assert sum(bill.usage.output_tokens for bill in bills) == pytest.approx(produced, rel=0.02)
