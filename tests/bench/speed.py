@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -78,10 +78,14 @@ def measured(one: Contestant, tools: Path, number: int, connections: list[int], 
 
 
 @contextmanager
-def running(one: Contestant, tools: Path, chunks: int = CHUNKS, pace_us: int = PACE_US) -> Iterator[Asking]:
-    """In front of a mock whose streams have so many chunks, so far apart. Raises RuntimeError with its last words."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        place = Place(Path(folder), free_port(), free_port())
+def running(
+    one: Contestant, tools: Path, chunks: int = CHUNKS, pace_us: int = PACE_US, folder: Path | None = None
+) -> Iterator[Asking]:
+    """In front of a mock whose streams have so many chunks, so far apart; with the state of an earlier run in the same
+    `folder`, if one is named. Raises RuntimeError with its last words."""
+    with ExitStack() as stack:
+        own = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        place = Place(own, free_port(), free_port())
         mock = [str(tools / "mock"), str(place.mock_port), str(chunks), str(pace_us)]
         log = place.folder / "log"
         try:
