@@ -96,6 +96,8 @@ class Balance:
             self._add_entry(entry_of(record))
         elif kind in ("request", "check"):
             self._add_bill(bill_of(record))
+        elif kind == "draw":
+            self.books.draw(draw_of(record))
         elif kind == "drawn":
             self._add_drawn(draw_of(record), record["at"])
         elif kind == "gap":
@@ -125,6 +127,7 @@ class Balance:
             self._for(entry.id, entry.service, entry.at_s).nano_usd += nano_usd
 
     def _add_drawn(self, drawn: Draw, at_s: float) -> None:
+        self.books.drawn(drawn)
         nano_usd = drawn.amount.nano_usd
         self._drawn[drawn.aside_id] = self._drawn.get(drawn.aside_id, 0) + nano_usd
         self._for(drawn.hold_id, drawn.service, at_s).nano_usd += nano_usd

@@ -92,6 +92,11 @@ class Books:
         if drawn.aside_id in self.open:  # else it was ended before its last draw, by a Redis that lost its memory
             self._drawn[drawn.aside_id] = self._drawn.get(drawn.aside_id, NOTHING) + drawn.amount
 
+    @property
+    def in_the_air(self) -> int:
+        """How many attempts have reserved something, wherever. What is put aside is no attempt."""
+        return len(self.draws) + sum(not held.startswith(ASIDE) for held in self.open)
+
     def taken(self, aside_id: str) -> Amount:
         """What was drawn of what was put aside, and what attempts in the air may draw yet."""
         in_the_air = (draw.amount for draw in self.draws.values() if draw.aside_id == aside_id)

@@ -46,7 +46,7 @@ class MeterRow:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was compared. `open_holds` have not ended; `lost_lines` never reached the disk."""
+    """All that was compared. `open_holds` are attempts that have not ended; `lost_lines` never reached the disk."""
 
     files: int
     lines: int
@@ -124,7 +124,7 @@ async def _compare(lines: _Lines, redis: RedisClient, now_s: float) -> Report:
         files=len(lines.read),
         lines=balance.lines,
         lost_lines=balance.lost_lines,
-        open_holds=len(balance.books.open),
+        open_holds=balance.books.in_the_air,
         meters=tuple([await _row(redis, balance.books, slots[where], now_s) for where in sorted(slots)]),
         days=balance.days(),
         mismatches=tuple(balance.mismatches),

@@ -97,6 +97,18 @@ def test_what_was_drawn_is_billed_and_is_what_the_aside_is_settled_with() -> Non
     assert balance.days() == {TODAY: ServiceDay(billed_nano_usd=10, settled_nano_usd=10, untold_nano_usd=5)}
 
 
+def test_in_the_air_are_attempts_and_not_what_is_put_aside_for_them() -> None:
+    balance = after(
+        entry("held", "aside_1", 50),
+        entry("held", "req_1.1", 10),
+        as_read(Draw("req_2.1", "aside_1", "shop", Amount(1, 10)).record("draw", NOON_S)),
+    )
+    assert balance.books.in_the_air == 2
+    balance.add(drawn("req_2.1", 5))
+    balance.add(entry("settle", "req_1.1", 10))
+    assert balance.books.in_the_air == 0
+
+
 def test_an_aside_that_was_not_settled_with_what_was_drawn_is_named() -> None:
     balance = after(drawn("req_1.1", 10), bill(10), entry("settle", "aside_1", 11))
     assert balance.mismatches == [Mismatch("aside_1", "shop", 10, 11)]
